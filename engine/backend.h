@@ -1,0 +1,162 @@
+/*
+ * The contract between the engine and a device: memory, time, and whole batched steps over
+ * opaque objects. A step is coarse (a training set to its centroids, a batch of queries to
+ * its answers), so that a backend is free to fuse, keep things resident and overlap, and so
+ * that the price of the indirect call is nothing.
+ *
+ * Each backend fulfils one table; kernels/kernels.c knows which exist. A step is complete
+ * when it returns unless its comment says otherwise. All return 0 or a code of fail.h. One
+ * thread at a time per backend object; different objects are independent.
+ *
+ * Exactness, the same on every backend: a distance that decides anything is the one of
+ * terms.h, and ties go to the lower id (or list, or codeword). Low-precision arithmetic may
+ * only rule out what cannot win.
+ */
+#ifndef IVF_BACKEND_H
+#define IVF_BACKEND_H
+
+#include "engine/terms.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct backend {
+    const struct backend_ops *ops;
+}; /* first member of each kind's own struct */
+
+/* Device memory. Only its backend may follow ptr. A zeroed buf is none. */
+struct buf {
+    void *ptr;
+    size_t bytes;
+};
+
+/* Rows of vectors on the device: [rows][d] of elem in data, contiguous. */
+struct mat {
+    struct buf data;
+    enum elem elem;
+    int64_t rows;
+    int d;
+};
+
+struct backend_info {
+    char name[96];       /* the device: "NVIDIA H200", or the CPU's model */
+    int threads;         /* CPU threads used; 0 where that has no meaning */
+    size_t memory_bytes; /* total on the device; 0: unknown */
+};
+
+/* What inverted lists are to hold. All of it is known before the first vector comes. */
+struct lists_desc {
+    int d;
+    int64_t nlist;
+    int m;              /* 0: rows as they are (Flat), else PQ codes of m bytes */
+    enum elem storage;  /* element type of Flat rows */
+    int64_t n;          /* vectors that will be added, at most */
+};
+
+struct lists; /* inverted lists on a device, with their centroids and codebooks: the index */
+
+struct backend_ops {
+    const char *name; /* as in the spec: "cpu", "cuda" */
+
+    /* threads: of the CPU, 0 for as many as thread_count() says. ERR_UNSUPPORTED: no such device. */
+    int (*open)(struct backend **out, int device, int threads);
+    void (*close)(struct backend *b); /* NULL is allowed */
+    void (*info)(struct backend *b, struct backend_info *out);
+
+    /* ---- memory and time ---- */
+    int (*alloc)(struct backend *b, struct buf *out, size_t bytes); /* zeroed */
+    void (*release)(struct backend *b, struct buf *buf);            /* an empty buf is allowed */
+    int (*upload)(struct backend *b, struct buf dst, size_t at, const void *src, size_t bytes);
+    int (*download)(struct backend *b, void *dst, struct buf src, size_t at, size_t bytes);
+    /* Optional: nanoseconds of device time since the last call; absent where host = device. */
+    int (*device_ns)(struct backend *b, int64_t *ns);
+    /* Optional: the most device memory held at once since the last call. */
+    int (*peak_bytes)(struct backend *b, size_t *bytes);
+
+    /* ---- training ---- */
+
+    /*
+     * list[i] (int32) = the row of c (f32) nearest to row i of x, dist[i] (f32) its distance.
+     * A row of x with a NaN gets -1 and NaN. dist may be an empty buf.
+     */
+    int (*assign)(struct backend *b, const struct mat *x, const struct mat *c, struct buf list,
+                  struct buf dist);
+
+    /*
+     * Row j of c (f32) = the mean of the rows of x with list[i] == j, summed in fp64 in row
+     * order; count[j] (int64) = how many. A row of c that none belongs to stays as it was.
+     */
+    int (*means)(struct backend *b, const struct mat *x, struct buf list, struct mat *c,
+                 struct buf count);
+
+    /* Row i of r (f32) = row i of x minus row list[i] of c, each difference rounded to fp32. */
+    int (*residuals)(struct backend *b, const struct mat *x, struct buf list, const struct mat *c,
+                     struct mat *r);
+
+    /*
+     * code[i][s] (u8, [rows][m]) = the codeword of books (f32, [m][KSUB][dsub]) nearest to
+     * slice s of row i of r (f32); err[s] (double, [m]; an empty buf is allowed) = the sum of
+     * the squared distances. The distance here is the fp32 sum of fp32 squared differences in
+     * dimension order, without fused multiply-add: the same bits everywhere.
+     */
+    int (*encode)(struct backend *b, const struct mat *r, int m, struct buf books, struct buf code,
+                  struct buf err);
+
+    /* Each codeword = the mean of the slices it codes, as `means` does; count int64 [m][KSUB]. */
+    int (*code_means)(struct backend *b, const struct mat *r, int m, struct buf code,
+                      struct buf books, struct buf count);
+
+    /* ---- truth ---- */
+
+    /*
+     * Merges x, whose row 0 has id first, into the k nearest found so far of each q:
+     * dist[nq][k] (f32) and ids[nq][k] (int64), ascending by (distance, id), unfilled places
+     * +inf and -1. Begin with all places unfilled. NaN rows and NaN queries match nothing.
+     */
+    int (*knn)(struct backend *b, const struct block *x, const struct mat *q, int k,
+               struct buf dist, struct buf ids);
+
+    /* ---- inverted lists ---- */
+
+    /*
+     * Empty lists around coarse centroids (host, [nlist][d]) and, if m > 0, codebooks (host,
+     * [m][KSUB][dsub]), both copied. Filling them takes passes(l) passes over the same blocks
+     * in the same order; each pass ends with lists_end_pass. Within a list vectors stand in
+     * the order they came in.
+     */
+    int (*lists_create)(struct backend *b, struct lists **out, const struct lists_desc *desc,
+                        const float *coarse, const float *books);
+    void (*lists_free)(struct backend *b, struct lists *l); /* NULL is allowed */
+    int (*lists_passes)(const struct lists *l);
+    /* ERR_FORMAT names the id of a row that holds a NaN or an infinity. */
+    int (*lists_add)(struct backend *b, struct lists *l, const struct block *x);
+    int (*lists_end_pass)(struct backend *b, struct lists *l);
+    /* size[nlist]: vectors in each list. */
+    int (*lists_sizes)(struct backend *b, const struct lists *l, int64_t *size);
+
+    /* Scratch for searches of up to nq queries, k answers, nprobe lists; replaces what was. */
+    int (*lists_reserve)(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe);
+
+    /*
+     * For each of q[nq][d] (host) the k nearest of the vectors in its nprobe nearest lists:
+     * dist[nq][k] and ids[nq][k] (host), ascending by (distance, id), (+inf, -1) where the
+     * lists hold fewer than k and for a query with a NaN. A PQ vector is where its code says:
+     * centroid + codeword, added in fp64. Allocates nothing; needs a lists_reserve that
+     * covers it.
+     */
+    int (*lists_search)(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
+                        int nprobe, float *dist, vid *ids);
+
+    /* Bytes that lists of desc, and a search of them, will take: what `plan` prints. */
+    size_t (*lists_bytes)(const struct lists_desc *desc);
+    size_t (*search_bytes)(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads);
+};
+
+/* 0, or ERR_INVALID naming the first slot of the table that is missing and not optional. */
+int backend_check(const struct backend_ops *ops);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,89 @@
+/*
+ * A data set: base vectors, queries, training vectors and, perhaps, the true neighbours. Read
+ * in blocks, never loaded whole; u8 stays u8. Names of files decide their format; the folder
+ * layouts are those of the original script:
+ *
+ *   SIFT1M ... SIFT1000M  root/bigann/bigann_{base,query,learn}.bvecs, gnd/idx_<n>M.ivecs: the
+ *                         first n million rows of BIGANN (not TEXMEX's own SIFT1M set)
+ *   synthetic             generated (synthetic.h)
+ *   anything else         base, query, learn, truth: files of the user's
+ */
+#ifndef IVF_DATASET_H
+#define IVF_DATASET_H
+
+#include "engine/base/hash.h"
+#include "engine/terms.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum part { PART_BASE, PART_QUERY, PART_LEARN };
+
+/* What to open, as the spec says it. Strings are the caller's; NULL and 0: not given. */
+struct dataset_desc {
+    const char *name;
+    const char *root;                        /* folder of a named layout */
+    const char *base, *query, *learn, *truth; /* files; learn defaults to base */
+    int64_t limit;                           /* use the first so many base rows */
+    int d;                                   /* synthetic: */
+    int64_t n, nq, nt, seed;
+};
+
+struct dataset; /* an open one */
+
+/* Facts, known after dataset_open. */
+struct dataset_info {
+    char name[64];
+    enum elem elem; /* of base and learn; queries are read as they are and given as f32 */
+    int d;
+    int64_t n, nq, nt;
+    int truth_k; /* true neighbours per query on file; 0: none */
+    /* Of everything that shapes a result: files' sizes, mtimes and 64 sampled blocks of each,
+       limit; or the generator's version and parameters. The path is not part of it. */
+    struct hash identity;
+};
+
+/*
+ * Opens and checks: files exist (ERR_IO), sizes fit whole rows, dimensions of first and sampled
+ * rows agree (ERR_FORMAT names file, row and what is wrong), limit <= rows (ERR_INVALID), truth
+ * has a row a query. Reads little, whatever the size. A layout that comes with a later version:
+ * ERR_UNSUPPORTED.
+ */
+int dataset_open(struct dataset **out, const struct dataset_desc *desc);
+void dataset_close(struct dataset *ds); /* NULL is allowed */
+const struct dataset_info *dataset_info(const struct dataset *ds);
+
+/*
+ * d that name implies without any file ("SIFT10M": 128), 0 if it implies none; ERR_INVALID with
+ * a hint for a name that only looks like a known one (SIFT3M, sift1m). For `check`.
+ */
+int dataset_name_d(const char *name);
+
+/*
+ * Rows [first, first + rows) of a part into dst ([rows][d] of the part's element type; queries:
+ * see dataset_queries). Every row's stored dimension is checked. Threads: any.
+ */
+int dataset_read(struct dataset *ds, enum part part, int64_t first, int64_t rows, void *dst);
+
+/* All queries as f32: q[nq][d]. ERR_FORMAT names a query with a NaN or an infinity. */
+int dataset_queries(struct dataset *ds, float *q);
+
+/* The first k true neighbours of each query: ids[nq][k], k <= truth_k; ids are checked against
+   n (ERR_FORMAT). ERR_INVALID where there is no truth. */
+int dataset_truth(struct dataset *ds, int k, vid *ids);
+
+/*
+ * Rows [first, first + rows) of a part in order, as blocks of at most block_rows rows; a thread
+ * reads two blocks ahead. A block is valid until the next call on the stream.
+ */
+struct stream;
+int stream_open(struct stream **out, struct dataset *ds, enum part part, int64_t first,
+                int64_t rows, int64_t block_rows);
+int stream_next(struct stream *s, struct block *out); /* 1: a block; 0: the end; or a code */
+void stream_close(struct stream *s);                  /* at any time; NULL is allowed */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,76 @@
+/*
+ * The index: a coarse quantizer over inverted lists of rows (IVFFlat) or of PQ codes of
+ * residuals (IVFPQ). create -> train -> add each block, passes times -> search.
+ */
+#ifndef IVF_IVF_H
+#define IVF_IVF_H
+
+#include "engine/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ivf; /* owns its lists; borrows its backend, which must outlive it */
+
+struct ivf_desc {
+    int d;
+    int64_t nlist;
+    int m;             /* 0: Flat */
+    enum elem storage; /* of Flat rows */
+    int64_t n;         /* vectors that will be added */
+    uint32_t seed;
+    int coarse_iterations;
+    /* Optional: progress of training and filling, done of total in the stage's own unit, called
+       often; a negative return (an interrupt) ends the call with that code. */
+    int (*progress)(void *arg, const char *stage, int64_t done, int64_t total);
+    void *arg;
+};
+
+/* What was learnt, in host memory: enough to fill the lists again without training. */
+struct ivf_model {
+    float *coarse; /* [nlist][d] */
+    float *books;  /* [m][KSUB][dsub]; NULL where m == 0 */
+};
+
+int ivf_create(struct ivf **out, struct backend *b, const struct ivf_desc *desc);
+void ivf_free(struct ivf *ix); /* NULL is allowed */
+
+/*
+ * Learns centroids from x (device, any element type, on the index's backend) and codebooks from
+ * at most PQ_TRAIN_MAX of its first pq_rows rows, sampled as Faiss does. ERR_FORMAT names a row
+ * that is not finite.
+ */
+int ivf_train(struct ivf *ix, const struct mat *x, int64_t pq_rows);
+
+/* The model is the index's; valid while it lives. NULL before training. */
+const struct ivf_model *ivf_model(const struct ivf *ix);
+
+/* Instead of ivf_train: takes a model trained before, which is copied. */
+int ivf_set_model(struct ivf *ix, const struct ivf_model *model);
+
+/* Filling takes this many passes over the same blocks in the same order (1 or 2) ... */
+int ivf_passes(const struct ivf *ix);
+/* ... each of which adds every block, host rows with ids from block->first, and is then ended. */
+int ivf_add(struct ivf *ix, const struct block *x);
+int ivf_end_pass(struct ivf *ix);
+
+int64_t ivf_n(const struct ivf *ix);                 /* vectors in it */
+int ivf_imbalance(const struct ivf *ix, double *out); /* nlist * sum(size^2) / n^2 */
+
+/* Scratch for searches of up to nq queries at once, k answers, nprobe lists. */
+int ivf_reserve(struct ivf *ix, int64_t nq, int k, int nprobe);
+
+/*
+ * For each of q[nq][d], the k nearest of the vectors in its nprobe nearest lists: dist[nq][k]
+ * and ids[nq][k], ascending by (distance, id), (+inf, -1) where the lists hold fewer than k.
+ * Host memory of the caller's, complete on return. Allocates nothing; ERR_INVALID where k,
+ * nprobe or nq pass what was reserved. With m == 0 and nprobe == nlist the answer is exact.
+ */
+int ivf_search(struct ivf *ix, const float *q, int64_t nq, int k, int nprobe, float *dist,
+               vid *ids);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
