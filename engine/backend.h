@@ -49,9 +49,9 @@ struct backend_info {
 struct lists_desc {
     int d;
     int64_t nlist;
-    int m;              /* 0: rows as they are (Flat), else PQ codes of m bytes */
-    enum elem storage;  /* element type of Flat rows */
-    int64_t n;          /* vectors that will be added, at most */
+    int m;             /* 0: rows as they are (Flat), else PQ codes of m bytes */
+    enum elem storage; /* element type of Flat rows */
+    int64_t n;         /* vectors that will be added, at most */
 };
 
 struct lists; /* inverted lists on a device, with their centroids and codebooks: the index */
@@ -150,7 +150,8 @@ struct backend_ops {
 
     /* Bytes that lists of desc, and a search of them, will take: what `plan` prints. */
     size_t (*lists_bytes)(const struct lists_desc *desc);
-    size_t (*search_bytes)(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads);
+    size_t (*search_bytes)(const struct lists_desc *desc, int64_t nq, int k, int nprobe,
+                           int threads);
 };
 
 /* 0, or ERR_INVALID naming the first slot of the table that is missing and not optional. */

@@ -23,10 +23,10 @@ enum part { PART_BASE, PART_QUERY, PART_LEARN };
 /* What to open, as the spec says it. Strings are the caller's; NULL and 0: not given. */
 struct dataset_desc {
     const char *name;
-    const char *root;                        /* folder of a named layout */
+    const char *root;                         /* folder of a named layout */
     const char *base, *query, *learn, *truth; /* files; learn defaults to base */
-    int64_t limit;                           /* use the first so many base rows */
-    int d;                                   /* synthetic: */
+    int64_t limit;                            /* use the first so many base rows */
+    int d;                                    /* synthetic: */
     int64_t n, nq, nt, seed;
 };
 

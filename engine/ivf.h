@@ -55,7 +55,7 @@ int ivf_passes(const struct ivf *ix);
 int ivf_add(struct ivf *ix, const struct block *x);
 int ivf_end_pass(struct ivf *ix);
 
-int64_t ivf_n(const struct ivf *ix);                 /* vectors in it */
+int64_t ivf_n(const struct ivf *ix);                  /* vectors in it */
 int ivf_imbalance(const struct ivf *ix, double *out); /* nlist * sum(size^2) / n^2 */
 
 /* Scratch for searches of up to nq queries at once, k answers, nprobe lists. */

@@ -21,9 +21,9 @@ struct kmeans_desc {
 };
 
 struct kmeans_report {
-    double objective;  /* sum of squared distances at the last assignment, summed in fp64 */
-    int64_t splits;    /* empty lists refilled, over all iterations */
-    double imbalance;  /* nlist * sum(size^2) / n^2; 1: all lists the same */
+    double objective; /* sum of squared distances at the last assignment, summed in fp64 */
+    int64_t splits;   /* empty lists refilled, over all iterations */
+    double imbalance; /* nlist * sum(size^2) / n^2; 1: all lists the same */
 };
 
 /*

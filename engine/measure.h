@@ -24,8 +24,8 @@ double measure_recall_1(const vid *ids, const vid *truth, int64_t nq, int k, int
  * r <= k and r <= truth_k. hits[nq] in 0 ... r. Returns the mean share. The same number is
  * known as k-recall@k, at k = r.
  */
-double measure_intersection(const vid *ids, const vid *truth, int64_t nq, int k, int truth_k,
-                            int r, uint16_t *hits);
+double measure_intersection(const vid *ids, const vid *truth, int64_t nq, int k, int truth_k, int r,
+                            uint16_t *hits);
 
 /*
  * Tie-aware recall at r: how many of the r found are no farther than the true r-th neighbour,

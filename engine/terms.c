@@ -3,10 +3,13 @@
 size_t elem_bytes(enum elem elem)
 {
     switch (elem) {
-    case ELEM_F32: return 4;
-    case ELEM_F16: return 2;
+    case ELEM_F32:
+        return 4;
+    case ELEM_F16:
+        return 2;
     case ELEM_U8:
-    case ELEM_I8: break;
+    case ELEM_I8:
+        break;
     }
     return 1;
 }

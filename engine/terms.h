@@ -26,9 +26,9 @@ extern "C" {
 
 typedef int64_t vid; /* the id of a vector: its row in the base set; -1: none */
 
-enum { KSUB = 256 };       /* codewords per sub-quantizer: 8 bits */
-enum { K_MAX = 2048 };     /* answers per query, at most */
-enum { D_MAX = 1 << 16 };  /* dimensions, at most */
+enum { KSUB = 256 };      /* codewords per sub-quantizer: 8 bits */
+enum { K_MAX = 2048 };    /* answers per query, at most */
+enum { D_MAX = 1 << 16 }; /* dimensions, at most */
 
 enum elem { ELEM_F32, ELEM_F16, ELEM_U8, ELEM_I8 }; /* type of a vector's elements */
 

@@ -31,7 +31,7 @@ struct trial {
 /* Trials that share one index: the same data, key, training, storage and threads. */
 struct group {
     struct hash identity;
-    char *label; /* "IVF1024,PQ16 seed=2": what distinguishes it within the plan */
+    char *label;          /* "IVF1024,PQ16 seed=2": what distinguishes it within the plan */
     struct trial *trials; /* into plan.trials, contiguous */
     int ntrials;
     size_t train_bytes, index_bytes, search_bytes; /* estimates of host memory per phase */
@@ -40,7 +40,7 @@ struct group {
 struct plan {
     const struct spec *spec; /* borrowed */
     struct dataset_info data;
-    const char *backend;     /* what will run: "cpu", "cuda" */
+    const char *backend; /* what will run: "cpu", "cuda" */
     struct trial *trials;
     int ntrials;
     struct group *groups;

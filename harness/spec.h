@@ -29,8 +29,8 @@ enum spec_backend { BACKEND_AUTO, BACKEND_CUDA, BACKEND_CPU };
 
 /* One entry of `exclude`: axes it names, each with the values it excludes. */
 struct spec_exclude {
-    struct spec_strings keys;     /* "gpus", "nprobe", "index", ... */
-    struct spec_strings values;   /* beside keys, as canonical text */
+    struct spec_strings keys;   /* "gpus", "nprobe", "index", ... */
+    struct spec_strings values; /* beside keys, as canonical text */
 };
 
 struct spec_warning; /* see spec.c */
@@ -41,14 +41,14 @@ struct spec {
     char *name;
 
     char *dataset_name, *root, *base, *query, *learn, *truth; /* paths resolved; NULL: not given */
-    struct dataset_desc dataset; /* points into the strings above */
+    struct dataset_desc dataset;                              /* points into the strings above */
 
     enum spec_backend backend;
 
     /* axes, in the order the plan nests them (index outermost, nprobe innermost) */
     struct spec_strings index;
     struct spec_ints gpus, replicas;
-    struct spec_ints storage; /* enum elem, or SPEC_AUTO */
+    struct spec_ints storage;                     /* enum elem, or SPEC_AUTO */
     struct spec_ints float16, precomputed_tables; /* 0, 1 */
     struct spec_ints threads;                     /* SPEC_AUTO or a number */
     struct spec_ints seed;
@@ -58,7 +58,7 @@ struct spec {
     int64_t coarse_iterations;
     int64_t add_batch;
     int add_mode_alt;
-    int64_t max_add; /* SPEC_AUTO: none */
+    int64_t max_add;        /* SPEC_AUTO: none */
     int64_t warmup, repeat; /* SPEC_AUTO or a number of passes */
     int measure_recall, measure_intersection;
     int knn_graph;

@@ -33,18 +33,19 @@ struct store_machine {
 };
 struct store_software {
     const char *version;
-    const char *commit;      /* of the source tree; "unknown" outside git */
+    const char *commit; /* of the source tree; "unknown" outside git */
     int dirty;
     const char *binary_hash;
-    const char *identity;    /* the commit if clean, else the binary's hash */
-    const char *facts;       /* JSON: compiler, flags, libraries' versions */
+    const char *identity; /* the commit if clean, else the binary's hash */
+    const char *facts;    /* JSON: compiler, flags, libraries' versions */
 };
 
 /* One call of `run` for one spec. Returns its row id in *run. */
 struct store_run {
     struct store_machine machine;
     struct store_software software;
-    const char *spec_path, *spec_name, *spec_text, *spec_set; /* set: the --set values, JSON array */
+    const char *spec_path, *spec_name, *spec_text,
+        *spec_set;           /* set: the --set values, JSON array */
     const char *argv;        /* JSON array */
     const char *environment; /* JSON: driver, kernel, governor, load, ... */
 };
@@ -52,13 +53,18 @@ int store_run_begin(struct store *db, const struct store_run *run, int64_t *id);
 int store_run_end(struct store *db, int64_t run, int exit_code);
 
 enum store_status { /* as text in the column: lower case, without the prefix */
-    STATUS_OK, STATUS_FAILED, STATUS_SKIPPED, STATUS_TIMEOUT, STATUS_OOM, STATUS_INTERRUPTED
+                    STATUS_OK,
+                    STATUS_FAILED,
+                    STATUS_SKIPPED,
+                    STATUS_TIMEOUT,
+                    STATUS_OOM,
+                    STATUS_INTERRUPTED
 };
 
 /* A trial as asked for. Text NULL and numbers -1: not applicable (NULL in the column). */
 struct store_trial {
     int64_t run;
-    const char *identity, *params;   /* plan.h */
+    const char *identity, *params; /* plan.h */
     const char *group_identity;
     const char *dataset, *dataset_identity, *dataset_elem;
     int64_t n, nq;

@@ -86,7 +86,8 @@ void ref_search(const float *q, int64_t nq, const double *y, const int32_t *list
             double sum = 0;
             int visited = 0;
 
-            for (int p = 0; p < nprobe; p++) visited |= probe[p] == list[j];
+            for (int p = 0; p < nprobe; p++)
+                visited |= probe[p] == list[j];
             if (!visited) continue;
             for (int t = 0; t < d; t++) {
                 double diff = q[i * d + t] - y[j * d + t];

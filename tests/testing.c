@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "tests/testing.h"
 
 #include <ftw.h>
@@ -67,7 +66,9 @@ void testing_guarded_free(void *ptr)
     struct guarded *g = (struct guarded *)ptr - 1;
     const unsigned char *back = (unsigned char *)ptr + g->bytes;
 
-    for (size_t i = 0; i < sizeof g->front; i++) assert_int_equal(g->front[i], PATTERN);
-    for (int i = 0; i < GUARD; i++) assert_int_equal(back[i], PATTERN);
+    for (size_t i = 0; i < sizeof g->front; i++)
+        assert_int_equal(g->front[i], PATTERN);
+    for (int i = 0; i < GUARD; i++)
+        assert_int_equal(back[i], PATTERN);
     free(g);
 }

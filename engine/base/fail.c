@@ -49,8 +49,8 @@ const char *fail_text(void)
 
 const char *fail_name(int code)
 {
-    static const char *const names[] = {"ok", "invalid", "nomem", "io", "format", "unsupported",
-                                        "device"};
+    static const char *const names[] = {"ok",     "invalid",     "nomem", "io",
+                                        "format", "unsupported", "device"};
     int i = -code;
 
     return i >= 0 && i < (int)(sizeof names / sizeof *names) ? names[i] : "unknown";

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "engine/base/file.h"
 
 #include <errno.h>

@@ -78,7 +78,8 @@ int hash_file(struct hash *out, const char *path)
         rc = fail_errno(ERR_IO, errno, "%s", path);
         goto out;
     }
-    while ((n = fread(chunk, 1, CHUNK, f)) > 0) hasher_add(h, chunk, n);
+    while ((n = fread(chunk, 1, CHUNK, f)) > 0)
+        hasher_add(h, chunk, n);
     if (ferror(f)) {
         rc = fail_errno(ERR_IO, errno, "%s", path);
         goto out;

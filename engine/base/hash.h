@@ -25,7 +25,8 @@ struct hash hash_string(const char *s);
 int hasher_create(struct hasher **out);
 void hasher_free(struct hasher *h);
 void hasher_add(struct hasher *h, const void *bytes, size_t n);
-void hasher_add_string(struct hasher *h, const char *s); /* with its NUL, so that parts stay apart */
+void hasher_add_string(struct hasher *h,
+                       const char *s); /* with its NUL, so that parts stay apart */
 struct hash hasher_end(const struct hasher *h);
 
 /* The digest of a whole file's bytes. */

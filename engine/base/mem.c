@@ -22,7 +22,7 @@ int mem_bytes(size_t *bytes, int64_t n, size_t size)
 
 void *mem_new(int64_t n, size_t size)
 {
-    size_t bytes;
+    size_t bytes = 0;
     char *raw;
 
     if (mem_bytes(&bytes, n, size) < 0) return NULL;

@@ -49,7 +49,8 @@ void rand_perm(int64_t *perm, int64_t n, uint32_t seed)
     struct rand r;
 
     rand_seed(&r, seed);
-    for (int64_t i = 0; i < n; i++) perm[i] = i;
+    for (int64_t i = 0; i < n; i++)
+        perm[i] = i;
     for (int64_t i = 0; i + 1 < n; i++) {
         int64_t j = i + rand_below(&r, n - i), t = perm[i];
 

@@ -13,7 +13,8 @@ static int grow(struct text *t, int64_t extra)
     char *s;
 
     if (t->failed) return t->failed;
-    while (cap < t->len + extra + 1) cap *= 2;
+    while (cap < t->len + extra + 1)
+        cap *= 2;
     if (cap == t->cap) return 0;
     if (!(s = mem_resize(t->s, t->len, cap, 1))) return t->failed = ERR_NOMEM;
     t->s = s;
@@ -74,7 +75,8 @@ void text_add_csv(struct text *t, const char *s)
         return;
     }
     text_add(t, "\"");
-    for (; *s; s++) text_add_bytes(t, *s == '"' ? "\"\"" : s, *s == '"' ? 2 : 1);
+    for (; *s; s++)
+        text_add_bytes(t, *s == '"' ? "\"\"" : s, *s == '"' ? 2 : 1);
     text_add(t, "\"");
 }
 
@@ -82,12 +84,23 @@ void text_add_html(struct text *t, const char *s)
 {
     for (; *s; s++) {
         switch (*s) {
-        case '&': text_add(t, "&amp;"); break;
-        case '<': text_add(t, "&lt;"); break;
-        case '>': text_add(t, "&gt;"); break;
-        case '"': text_add(t, "&quot;"); break;
-        case '\'': text_add(t, "&#39;"); break;
-        default: text_add_bytes(t, s, 1);
+        case '&':
+            text_add(t, "&amp;");
+            break;
+        case '<':
+            text_add(t, "&lt;");
+            break;
+        case '>':
+            text_add(t, "&gt;");
+            break;
+        case '"':
+            text_add(t, "&quot;");
+            break;
+        case '\'':
+            text_add(t, "&#39;");
+            break;
+        default:
+            text_add_bytes(t, s, 1);
         }
     }
 }

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT */
 #include "engine/base/thread.h"
 
 #include <pthread.h>

@@ -14,15 +14,15 @@ extern "C" int kernels_cuda_gpus(struct kernels_gpu *out, int cap, char why[160]
 
     why[0] = '\0';
     if (err != cudaSuccess || count == 0) {
-        snprintf(why, 160, "%s", err == cudaSuccess ? "the driver shows no device"
-                                                    : cudaGetErrorString(err));
+        snprintf(why, 160, "%s",
+                 err == cudaSuccess ? "the driver shows no device" : cudaGetErrorString(err));
         return 0;
     }
     for (int i = 0; i < count && i < cap; i++) {
         cudaDeviceProp prop;
 
         if (cudaGetDeviceProperties(&prop, i) != cudaSuccess) return i;
-        snprintf(out[i].name, sizeof out[i].name, "%s", prop.name);
+        snprintf(out[i].name, sizeof out[i].name, "%.95s", prop.name);
         out[i].cc_major = prop.major;
         out[i].cc_minor = prop.minor;
         out[i].sms = prop.multiProcessorCount;
