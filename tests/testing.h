@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#undef fail /* cmocka's macro; ours is a function, fail_msg() stays cmocka's */
 
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
