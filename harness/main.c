@@ -1,4 +1,7 @@
-int main(void)
+/* ivfbench: see cli.h for how a command line is taken apart, cmd_<verb>.c for what a verb does. */
+#include "harness/cli.h"
+
+int main(int argc, char **argv)
 {
-    return 0;
+    return cli_main(argc, argv);
 }
