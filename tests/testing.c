@@ -14,6 +14,52 @@ struct guarded {
 
 static char tmpdir[512];
 static pid_t owner;
+static const char *seed_option;
+
+int testing_options(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            seed_option = argv[++i];
+        } else if (argv[i][0] != '-') {
+            cmocka_set_test_filter(argv[i]);
+        } else {
+            fprintf(stderr, "usage: %s [--seed N] [PATTERN]\n", argv[0]);
+            return ERR_INVALID;
+        }
+    }
+    return 0;
+}
+
+uint32_t testing_seed(void)
+{
+    static int said;
+    const char *text = seed_option ? seed_option : getenv("IVFBENCH_TEST_SEED");
+    uint32_t seed = text && *text ? (uint32_t)strtoul(text, NULL, 0) : 20240229;
+
+    if (!said++) print_message("random cases: --seed %u\n", seed);
+    return seed;
+}
+
+int64_t testing_every_failed_alloc(int (*call)(void *arg), void *arg)
+{
+    for (int64_t nth = 1;; nth++) {
+        int64_t before = mem_count();
+        int rc;
+
+        mem_fail_at(nth);
+        fail(0, "%s", "");
+        rc = call(arg);
+        mem_fail_at(0);
+        if (mem_count() - before < nth) {
+            if (rc < 0) fail_msg("failed with memory enough: %s", fail_text());
+            return nth - 1;
+        }
+        if (rc != ERR_NOMEM)
+            fail_msg("allocation %lld failed, but the call gave %d", (long long)nth, rc);
+        if (!*fail_text()) fail_msg("allocation %lld failed, and no text", (long long)nth);
+    }
+}
 
 const char *testing_data(const char *file)
 {

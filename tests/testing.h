@@ -1,4 +1,7 @@
-/* What every test includes: cmocka, and checks that look at code and words of a failure. */
+/*
+ * What every test includes: cmocka, and checks that look at code and words of a failure. A test
+ * program takes `--seed N` for its random cases and a pattern ("*oom*") for which tests to run.
+ */
 #ifndef IVF_TESTING_H
 #define IVF_TESTING_H
 
@@ -10,7 +13,15 @@
 #include <string.h>
 
 #include <cmocka.h>
-#undef fail /* cmocka's macro; ours is a function, fail_msg() stays cmocka's */
+/* cmocka's fail is a macro, which its fail_msg needs; ours is a function. */
+#undef fail
+#undef fail_msg
+#define fail_msg(...)                                                                              \
+    do {                                                                                           \
+        print_error(__VA_ARGS__);                                                                  \
+        print_error("\n");                                                                         \
+        _fail(__FILE__, __LINE__);                                                                 \
+    } while (0)
 
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
@@ -29,6 +40,29 @@
         if (rc_ != (code)) fail_msg("%s gave %lld, not %s (%s)", #call, rc_, #code, fail_text());  \
         if (!strstr(fail_text(), word)) fail_msg("\"%s\" lacks \"%s\"", fail_text(), word);        \
     } while (0)
+
+/* The program's main: test_<file> [--seed N] [PATTERN]. tests: an array of struct CMUnitTest. */
+#define TESTING_MAIN(tests)                                                                        \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        return testing_options(argc, argv) < 0 ? 2 : cmocka_run_group_tests(tests, NULL, NULL);    \
+    }
+
+/* Reads the options; negative, and said on stderr, where they are not understood. */
+int testing_options(int argc, char **argv);
+
+/*
+ * Where random cases start: --seed, else $IVFBENCH_TEST_SEED, else always the same. Printed at
+ * the first call, so that a failure can be had again.
+ */
+uint32_t testing_seed(void);
+
+/*
+ * Runs call(arg) again and again, its first, second, ... allocation failing, until it makes fewer
+ * than that; each of those runs must give ERR_NOMEM with a text, the last one 0. So call creates
+ * and frees all it needs. Returns how many allocations were made to fail.
+ */
+int64_t testing_every_failed_alloc(int (*call)(void *arg), void *arg);
 
 /*
  * Where the real data is: $IVFBENCH_DATA/<file> if that exists, else NULL, and the test should

@@ -1,0 +1,23 @@
+# Each header can be included first and alone, from C17 and from C++20, without a warning.
+set -u
+
+flags="-Wall -Wextra -Werror -fsyntax-only -D_GNU_SOURCE -I."
+broken=0
+
+alone() {
+    if ! printf '#include "%s"\n' "$2" | $1 $flags -; then
+        echo "$2 does not stand alone: $1"
+        broken=1
+    fi
+}
+
+headers=$(find engine kernels results plots harness -name '*.h')
+for header in $headers; do
+    alone "${CC:-cc} -std=c17 -x c" "$header"
+    alone "${CXX:-c++} -std=c++20 -x c++" "$header"
+done
+if [ -z "$headers" ]; then
+    echo "no header found: run this from the top folder"
+    exit 1
+fi
+exit $broken
