@@ -97,8 +97,12 @@ int file_read_all(char **out, int64_t *n, const char *path, int64_t max)
     int rc = ERR_NOMEM;
 
     if (!f) return fail_errno(ERR_IO, errno, "%s", path);
-    if (fstat(fileno(f), &st) < 0 || S_ISDIR(st.st_mode)) {
-        rc = fail_errno(ERR_IO, S_ISDIR(st.st_mode) ? EISDIR : errno, "%s", path);
+    if (fstat(fileno(f), &st) < 0) {
+        rc = fail_errno(ERR_IO, errno, "%s", path);
+        goto out;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        rc = fail_errno(ERR_IO, EISDIR, "%s", path);
         goto out;
     }
     if (!(s = mem_new(max + 1, 1))) goto out;
