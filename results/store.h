@@ -19,12 +19,20 @@ struct store;
 
 /*
  * Opens, creating (with its folder) and migrating if need be; a backup of an older version is
- * left beside it. ERR_IO: cannot be opened or written, locked, disk full; ERR_UNSUPPORTED: made
- * by a newer version; ERR_FORMAT: not a store of ours.
+ * left beside it (<path>.v<version>.bak). ERR_IO: cannot be opened or written, locked, disk full;
+ * ERR_UNSUPPORTED: made by a newer version; ERR_FORMAT: not a database, or not one of ours.
+ * A write-ahead log is used but on network file systems and where IVFBENCH_JOURNAL=delete is in
+ * the environment.
  */
 int store_open(struct store **out, const char *path);
-int store_open_readonly(struct store **out, const char *path); /* ERR_IO where there is none */
-void store_close(struct store *db);                            /* NULL is allowed */
+
+/* Changes nothing in the file. ERR_IO where there is none; ERR_UNSUPPORTED also for an older
+   version, which store_open would migrate. */
+int store_open_readonly(struct store **out, const char *path);
+void store_close(struct store *db); /* NULL is allowed; a trial not ended is as if never begun */
+
+/* How long to wait for another process's lock before failing; 10000 at first. */
+void store_set_patience(struct store *db, int milliseconds);
 
 /* Who produces numbers: stable facts make the key, the environment is kept beside it. */
 struct store_machine {
@@ -52,6 +60,11 @@ struct store_run {
 int store_run_begin(struct store *db, const struct store_run *run, int64_t *id);
 int store_run_end(struct store *db, int64_t run, int exit_code);
 
+/* Hands run's facts to see, the strings borrowed during the call. ERR_INVALID: no such run. */
+int store_run_see(struct store *db, int64_t run,
+                  int (*see)(void *arg, const struct store_run *run, int64_t started_unix_ns),
+                  void *arg);
+
 enum store_status { /* as text in the column: lower case, without the prefix */
                     STATUS_OK,
                     STATUS_FAILED,
@@ -76,8 +89,13 @@ struct store_trial {
 };
 
 /*
- * begin ... end is one transaction: between them phases, samples, metrics and hits of this
- * trial. With an end of STATUS_OK the trial counts as finished. store_abandon: as if never begun.
+ * Between begin and end: phases, samples, metrics and hits of this trial, all copied. Nothing of
+ * it is in the file (and nobody is locked out) until end writes it in one transaction, as the
+ * next attempt of its identity. After an end of STATUS_OK the trial counts as finished. One that
+ * did not run is begun and ended with STATUS_SKIPPED and a reason; the second such row of a
+ * run and identity is not written. flags: words with commas between ("suspect,noisy"); reason,
+ * flags: NULL if there is nothing to say. store_abandon: as if never begun. When end fails the
+ * trial is abandoned. A metric that is NaN is kept as "not a number".
  */
 int store_begin(struct store *db, const struct store_trial *trial);
 int store_phase(struct store *db, const char *name, int64_t wall_ns, int64_t device_ns /* -1 */,
@@ -89,7 +107,10 @@ int store_hits(struct store *db, const char *name, const uint16_t *hits, int64_t
 int store_end(struct store *db, enum store_status status, const char *reason, const char *flags);
 void store_abandon(struct store *db);
 
-/* 1: an ok trial of this identity exists for the run's machine and software; 0: none. */
+/*
+ * 1: an ok trial of this identity exists for the run's machine and software identity; it is then
+ * noted as part of the run's result, whose export and report show it. 0: none.
+ */
 int store_finished(struct store *db, int64_t run, const char *identity);
 
 /* Metric of the latest ok trial of this identity on the run's machine and software: 1, 0 none. */
