@@ -19,9 +19,11 @@ struct sql {
     char *path; /* for messages */
 };
 
+enum value_kind { VALUE_NULL, VALUE_INT, VALUE_REAL, VALUE_TEXT, VALUE_BLOB };
+
 /* A value to bind. Text and bytes are borrowed while the statement runs. */
 struct value {
-    enum { VALUE_NULL, VALUE_INT, VALUE_REAL, VALUE_TEXT, VALUE_BLOB } kind;
+    enum value_kind kind;
     int64_t i; /* the number; of a blob: its bytes */
     double real;
     const void *ptr;
