@@ -1,4 +1,5 @@
-# Each header can be included first and alone, from C17 and from C++20, without a warning.
+# Each header can be included first and alone, from C17 and from C++20, without a warning. C++ alone
+# would warn of initialisers that name some members; that the others are zero is what C means by it.
 set -u
 
 flags="-Wall -Wextra -Werror -fsyntax-only -D_GNU_SOURCE -I."
@@ -14,7 +15,7 @@ alone() {
 headers=$(find engine kernels results plots harness -name '*.h')
 for header in $headers; do
     alone "${CC:-cc} -std=c17 -x c" "$header"
-    alone "${CXX:-c++} -std=c++20 -x c++" "$header"
+    alone "${CXX:-c++} -std=c++20 -Wno-missing-field-initializers -x c++" "$header"
 done
 if [ -z "$headers" ]; then
     echo "no header found: run this from the top folder"
