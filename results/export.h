@@ -1,7 +1,8 @@
 /*
- * Rows of the store as csv or json: one a trial (its last attempt; all: every attempt), the
- * columns of the issue tracker's contract first (see export.c). Medians are computed here from
- * raw samples; nothing derived is stored.
+ * Rows of the store as csv, json or a table: one a trial. A trial is what has one identity on one
+ * machine; its row is the last of its attempts that the filter lets through, whatever became of
+ * that (all: every attempt has a row). Medians are computed here from raw samples; nothing
+ * derived is stored.
  */
 #ifndef IVF_EXPORT_H
 #define IVF_EXPORT_H
@@ -14,32 +15,55 @@ extern "C" {
 
 enum export_format { EXPORT_CSV, EXPORT_JSON, EXPORT_TABLE, EXPORT_MARKDOWN };
 
-/* NULL: no filter. Globs (*, ?) on spec name and factory key. run: 0 for all runs. */
+/*
+ * NULL: no filter. Globs (*, ?, [a-z]) on spec name, data set and factory key. run: only what
+ * that run measured or, finished before, did not measure again; 0 for all runs.
+ */
 struct export_filter {
-    const char *spec, *index;
+    const char *spec, *dataset, *index;
     int64_t run;
     int all;
 };
 
-/* Returns how many rows were written to out, or a code. */
+/*
+ * Appends to out; returns how many rows, or a code.
+ *   csv       RFC 4180 with a line of names, but lines end in \n alone; a missing value is empty
+ *   json      an array of objects; a missing value is null
+ *   table     for eyes: what all rows share in a line above, what differs in aligned columns
+ *   markdown  the same, as a Markdown table
+ * csv and json have every column of export_columns; the first ones and their order are fixed.
+ */
 int export_rows(struct store *db, const struct export_filter *filter, enum export_format format,
                 struct text *out);
 
-/* One row, typed, for those who draw or print: borrowed strings, valid during the call.
-   A missing number is NAN. */
+/*
+ * One row, typed, for those who draw or print: borrowed strings, valid during the call. Missing:
+ * "" for a text, -1 for an integer, NAN for a number. Times of a search are for all nq queries.
+ */
 struct export_row {
     const char *spec, *status, *reason, *flags, *dataset, *index, *backend, *device, *storage,
-        *commit;
-    int64_t trial, n, seed, batch, nq, threads;
-    int d, gpus, replicas, float16, precomputed_tables, k, nprobe;
-    double search_ms, search_ms_lo, search_ms_hi; /* median, quartiles over repeats */
-    double search_device_ms, qps;
+        *commit, *started /* 2026-01-31T23:59:59Z */, *identity, *machine /* fingerprint */;
+    int64_t trial, run, attempt, n, d, gpus, replicas, float16, precomputed_tables, threads, seed,
+        k, nprobe, batch, nq, nlist, repeats;
+    double search_ms, search_ms_q1, search_ms_q3; /* median, quartiles over repeats */
+    double search_device_ms, qps;                 /* qps: nq over the median */
     double recall_1, recall_10, recall_100, krecall_10, recall_tie, intersection_10;
     double train_s, add_s, peak_host_bytes, peak_device_bytes;
-    int repeats;
 };
 
-/* Calls see for each row, ordered by spec, index, seed, ..., nprobe; stops at a negative return. */
+enum export_kind { EXPORT_TEXT, EXPORT_INT, EXPORT_REAL };
+struct export_column {
+    const char *name;
+    enum export_kind kind;
+    size_t at; /* offsetof in struct export_row */
+};
+extern const struct export_column export_columns[];
+extern const int export_columns_count;
+
+/*
+ * Calls see for each row, ordered by spec, dataset, index, where it ran, seed, k, batch, nprobe;
+ * stops at a negative return. Returns how many rows, or the code.
+ */
 int export_each(struct store *db, const struct export_filter *filter,
                 int (*see)(void *arg, const struct export_row *row), void *arg);
 
