@@ -76,12 +76,18 @@ struct backend_ops {
 
     /* ---- training ---- */
 
+    /* *row = the first row of x that holds a NaN or an infinity, -1 where none does. */
+    int (*finite)(struct backend *b, const struct mat *x, int64_t *row);
+
+    /* Row j of out (f32) = row rows[j] (host) of x, for all rows of out. */
+    int (*gather)(struct backend *b, const struct mat *x, const int64_t *rows, struct mat *out);
+
     /*
-     * list[i] (int32) = the row of c (f32) nearest to row i of x, dist[i] (f32) its distance.
-     * A row of x with a NaN gets -1 and NaN. dist may be an empty buf.
+     * list[i] (int32) = the row of c (f32) nearest to row i of x; *total (NULL is allowed) = the
+     * sum of the squared distances, in fp64. x is finite.
      */
     int (*assign)(struct backend *b, const struct mat *x, const struct mat *c, struct buf list,
-                  struct buf dist);
+                  double *total);
 
     /*
      * Row j of c (f32) = the mean of the rows of x with list[i] == j, summed in fp64 in row
@@ -90,7 +96,7 @@ struct backend_ops {
     int (*means)(struct backend *b, const struct mat *x, struct buf list, struct mat *c,
                  struct buf count);
 
-    /* Row i of r (f32) = row i of x minus row list[i] of c, each difference rounded to fp32. */
+    /* Row i of r (f32) = row i of x minus row list[i] of c, in fp32. r may be x itself. */
     int (*residuals)(struct backend *b, const struct mat *x, struct buf list, const struct mat *c,
                      struct mat *r);
 

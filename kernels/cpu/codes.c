@@ -1,0 +1,158 @@
+#include "kernels/cpu/codes.h"
+
+#include <math.h>
+#include <omp.h>
+
+#include "engine/base/fail.h"
+#include "engine/base/mem.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/simd.h"
+
+void codes_transpose(const float *books, int m, int dsub, float *out)
+{
+    for (int s = 0; s < m; s++)
+        for (int c = 0; c < KSUB; c++)
+            for (int j = 0; j < dsub; j++)
+                out[((int64_t)s * dsub + j) * KSUB + c] = books[((int64_t)s * KSUB + c) * dsub + j];
+}
+
+/* The nearest of 256 codewords of one slice; the lowest of equals. */
+SIMD_INLINE int nearest_codeword(const float *r, int dsub, const float *book_t, float *dist)
+{
+    vf best = vf_set(INFINITY);
+    vi at = {0}, lane;
+    int winner = 0;
+
+    for (int l = 0; l < LANES; l++)
+        lane[l] = l;
+    for (int c = 0; c < KSUB; c += LANES) {
+        vf sum = {0};
+        vi better;
+
+        for (int j = 0; j < dsub; j++) {
+            vf diff = r[j] - vf_load(book_t + j * KSUB + c);
+
+            sum += diff * diff;
+        }
+        better = sum < best;
+        best = vf_select(better, sum, best);
+        at = vi_select(better, lane + c, at);
+    }
+    for (int l = 1; l < LANES; l++)
+        if (best[l] < best[winner] || (best[l] == best[winner] && at[l] < at[winner])) winner = l;
+    *dist = best[winner];
+    return at[winner];
+}
+
+SIMD_CLONES void codes_encode(const float *r, int m, int dsub, const float *books_t, uint8_t *code,
+                              double *err)
+{
+    for (int s = 0; s < m; s++) {
+        float dist;
+
+        code[s] = (uint8_t)nearest_codeword(r + s * dsub, dsub, books_t + (int64_t)s * dsub * KSUB,
+                                            &dist);
+        if (err) err[s] += dist;
+    }
+}
+
+SIMD_CLONES void codes_decode(const uint8_t *code, const float *centroid, const float *books, int m,
+                              int dsub, float *x)
+{
+    for (int s = 0; s < m; s++) {
+        const float *word = books + ((int64_t)s * KSUB + code[s]) * dsub;
+
+        for (int j = 0; j < dsub; j++)
+            x[s * dsub + j] = centroid[s * dsub + j] + word[j];
+    }
+}
+
+float codes_distance(const float *q, const uint8_t *code, const float *centroid, const float *books,
+                     int m, int dsub)
+{
+    double sum = 0;
+
+    for (int s = 0; s < m; s++) {
+        const float *word = books + ((int64_t)s * KSUB + code[s]) * dsub;
+
+        for (int j = 0; j < dsub; j++) {
+            double diff = q[s * dsub + j] - ((double)centroid[s * dsub + j] + (double)word[j]);
+
+            sum += diff * diff;
+        }
+    }
+    return (float)sum;
+}
+
+/* ---- the steps of training ---- */
+
+enum {
+    CHUNK = 256
+}; /* rows of one partial error sum: the order of sums is theirs, not the threads' */
+
+int cpu_encode(struct backend *b, const struct mat *r, int m, struct buf books, struct buf code,
+               struct buf err)
+{
+    struct cpu *cpu = cpu_of(b);
+    int64_t chunks = (r->rows + CHUNK - 1) / CHUNK;
+    float *books_t = mem_new((int64_t)KSUB * r->d, sizeof *books_t);
+    double *partial = mem_new(chunks * m, sizeof *partial), *total = err.ptr;
+    const float *rows = r->data.ptr;
+    uint8_t *codes = code.ptr;
+    int rc = ERR_NOMEM;
+
+    if (!books_t || !partial) goto out;
+    codes_transpose(books.ptr, m, r->d / m, books_t);
+#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
+    for (int64_t c = 0; c < chunks; c++)
+        for (int64_t i = c * CHUNK; i < r->rows && i < (c + 1) * CHUNK; i++)
+            codes_encode(rows + i * r->d, m, r->d / m, books_t, codes + i * m, partial + c * m);
+    for (int s = 0; total && s < m; s++) {
+        total[s] = 0;
+        for (int64_t c = 0; c < chunks; c++)
+            total[s] += partial[c * m + s];
+    }
+    rc = 0;
+out:
+    mem_free(books_t);
+    mem_free(partial);
+    return rc;
+}
+
+/* Means of one slice: its codewords and counts. sum: [KSUB][dsub]. */
+static void slice_means(const struct mat *r, const uint8_t *codes, int m, int s, double *sum,
+                        float *book, int64_t *count)
+{
+    int dsub = r->d / m;
+    const float *rows = r->data.ptr;
+
+    memset(sum, 0, sizeof *sum * KSUB * (size_t)dsub);
+    memset(count, 0, sizeof *count * KSUB);
+    for (int64_t i = 0; i < r->rows; i++) {
+        int c = codes[i * m + s];
+
+        count[c]++;
+        for (int j = 0; j < dsub; j++)
+            sum[c * dsub + j] += rows[i * r->d + s * dsub + j];
+    }
+    for (int c = 0; c < KSUB; c++)
+        for (int j = 0; count[c] && j < dsub; j++)
+            book[c * dsub + j] = (float)(sum[c * dsub + j] / (double)count[c]);
+}
+
+int cpu_code_means(struct backend *b, const struct mat *r, int m, struct buf code, struct buf books,
+                   struct buf count)
+{
+    struct cpu *cpu = cpu_of(b);
+    int64_t words = (int64_t)KSUB * (r->d / m);
+    float *book = books.ptr;
+    int64_t *counts = count.ptr;
+    int rc;
+
+    if ((rc = cpu_scratch(cpu, (size_t)words * sizeof(double))) < 0) return rc;
+#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
+    for (int s = 0; s < m; s++)
+        slice_means(r, code.ptr, m, s, cpu_region(cpu), book + s * words,
+                    counts + (int64_t)s * KSUB);
+    return 0;
+}

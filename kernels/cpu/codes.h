@@ -1,0 +1,25 @@
+/* Product-quantizer codes: rows to codes, and back. */
+#ifndef IVF_CODES_H
+#define IVF_CODES_H
+
+#include "engine/terms.h"
+
+/* Codewords with the dimension outermost, so that 16 codewords are 16 lanes: [m][dsub][KSUB]. */
+void codes_transpose(const float *books, int m, int dsub, float *out);
+
+/*
+ * The codeword nearest to each slice of r[d] (see `encode` in backend.h) into code[m]; err (NULL
+ * is allowed) [m] has the squared distances added. books_t: as codes_transpose gives them.
+ */
+void codes_encode(const float *r, int m, int dsub, const float *books_t, uint8_t *code,
+                  double *err);
+
+/* x[d] = centroid + codewords in fp32, of one code. */
+void codes_decode(const uint8_t *code, const float *centroid, const float *books, int m, int dsub,
+                  float *x);
+
+/* The distance of terms.h from q[d] to where a code says its vector is: sums in fp64. */
+float codes_distance(const float *q, const uint8_t *code, const float *centroid, const float *books,
+                     int m, int dsub);
+
+#endif

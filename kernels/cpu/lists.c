@@ -1,0 +1,293 @@
+/*
+ * Filling the lists takes two passes over the data: the first assigns and counts, so that the
+ * arena can be taken once and at its exact size; the second encodes and puts each row at its
+ * place. A second read of the data costs less than twice the memory, or than lists that grow.
+ */
+#include "kernels/cpu/lists.h"
+
+#include <assert.h>
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "engine/base/fail.h"
+#include "engine/base/mem.h"
+#include "kernels/cpu/codes.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/rows.h"
+
+enum { TILE = 64 }; /* rows a thread takes at a time */
+
+static int row_bytes_of(const struct lists_desc *desc)
+{
+    return desc->m ? desc->m : desc->d * (int)elem_bytes(desc->storage);
+}
+
+static int ids_fit_32(int64_t n)
+{
+    return n <= (int64_t)UINT32_MAX;
+}
+
+size_t cpu_lists_bytes(const struct lists_desc *desc)
+{
+    size_t n = (size_t)desc->n, model = (size_t)desc->nlist * ((size_t)desc->d + 1) * 4;
+
+    if (desc->m) model += 2 * (size_t)KSUB * (size_t)desc->d * 4;
+    return model + n * ((size_t)row_bytes_of(desc) + (ids_fit_32(desc->n) ? 4 : 8)) + n * 4 +
+           (size_t)desc->nlist * 16;
+}
+
+void cpu_lists_free(struct backend *b, struct lists *l)
+{
+    (void)b;
+    if (!l) return;
+    mem_free(l->coarse);
+    mem_free(l->coarse_norm);
+    mem_free(l->books);
+    mem_free(l->books_t);
+    mem_free(l->list_of);
+    mem_free(l->offset);
+    mem_free(l->cursor);
+    mem_free(l->rows);
+    mem_free(l->ids32);
+    mem_free(l->ids64);
+    scratch_free(l->scratch);
+    mem_free(l);
+}
+
+/* The longest a residual can be as its code has it: per slice, the longest codeword. */
+static double longest_code(const struct lists *l)
+{
+    double total = 0;
+
+    for (int s = 0; s < l->desc.m; s++) {
+        double longest = 0;
+
+        for (int c = 0; c < KSUB; c++) {
+            const float *w = l->books + ((int64_t)s * KSUB + c) * l->dsub;
+            double sum = 0;
+
+            for (int j = 0; j < l->dsub; j++)
+                sum += (double)w[j] * w[j];
+            longest = fmax(longest, sum);
+        }
+        total += longest;
+    }
+    return sqrt(total);
+}
+
+static int copy_coarse(struct lists *l, const float *coarse)
+{
+    int64_t n = l->desc.nlist * l->desc.d;
+    float max = 0;
+
+    if (!(l->coarse = mem_new(n, sizeof(float)))) return ERR_NOMEM;
+    if (!(l->coarse_norm = mem_new(l->desc.nlist, sizeof(float)))) return ERR_NOMEM;
+    memcpy(l->coarse, coarse, (size_t)n * sizeof(float));
+    rows_norms(l->coarse, l->desc.nlist, l->desc.d, l->coarse_norm);
+    for (int64_t j = 0; j < l->desc.nlist; j++)
+        max = l->coarse_norm[j] > max ? l->coarse_norm[j] : max;
+    l->coarse_max = sqrt(max) * (1 + 1e-3); /* the norm's own rounding, at any d */
+    l->coarse_whole = rows_whole(l->coarse, n);
+    return 0;
+}
+
+static int copy_books(struct lists *l, const float *books)
+{
+    int64_t n = (int64_t)KSUB * l->desc.d;
+
+    if (!l->desc.m) return 0;
+    if (!(l->books = mem_new(n, sizeof(float)))) return ERR_NOMEM;
+    if (!(l->books_t = mem_new(n, sizeof(float)))) return ERR_NOMEM;
+    memcpy(l->books, books, (size_t)n * sizeof(float));
+    codes_transpose(books, l->desc.m, l->dsub, l->books_t);
+    l->max_norm = l->coarse_max + longest_code(l);
+    return 0;
+}
+
+int cpu_lists_create(struct backend *b, struct lists **out, const struct lists_desc *desc,
+                     const float *coarse, const float *books)
+{
+    struct lists *l = NULL;
+    int rc = ERR_NOMEM;
+
+    assert(desc->nlist > 0 && desc->nlist < INT32_MAX && (!desc->m || books));
+    if (!(l = mem_new(1, sizeof *l))) goto out;
+    l->desc = *desc;
+    l->row_bytes = row_bytes_of(desc);
+    l->dsub = desc->m ? desc->d / desc->m : 0;
+    l->whole = desc->m == 0;
+    if ((rc = copy_coarse(l, coarse)) < 0) goto out;
+    if ((rc = copy_books(l, books)) < 0) goto out;
+    rc = ERR_NOMEM;
+    if (!(l->offset = mem_new(desc->nlist + 1, sizeof *l->offset))) goto out;
+    if (!(l->cursor = mem_new(desc->nlist, sizeof *l->cursor))) goto out;
+    if (!(l->list_of = mem_new(desc->n, sizeof *l->list_of))) goto out;
+    *out = l;
+    l = NULL;
+    rc = 0;
+out:
+    cpu_lists_free(b, l);
+    return rc;
+}
+
+int cpu_lists_passes(const struct lists *l)
+{
+    (void)l;
+    return 2;
+}
+
+/* ---- the first pass: which list, and how long they get ---- */
+
+/* Looks at rows once: are they finite, how long are they, are they whole numbers? */
+static int survey(struct cpu *cpu, struct lists *l, const struct block *x)
+{
+    size_t row_bytes = (size_t)x->d * elem_bytes(x->elem);
+    int64_t bad = INT64_MAX;
+    float max = 0;
+    int whole = l->whole, rc;
+
+    if ((rc = cpu_scratch(cpu, (size_t)x->d * sizeof(float))) < 0) return rc;
+#pragma omp parallel for num_threads(cpu->threads) reduction(min : bad) reduction(max : max) \
+    reduction(&& : whole)
+    for (int64_t i = 0; i < x->rows; i++) {
+        float *v = cpu_region(cpu), norm;
+
+        rows_to_f32(x->elem, (const char *)x->ptr + (size_t)i * row_bytes, x->d, v);
+        if (rows_not_finite(v, 1, x->d) >= 0 && i < bad) bad = i;
+        rows_norms(v, 1, x->d, &norm);
+        max = norm > max ? norm : max;
+        whole = whole && rows_whole(v, x->d);
+    }
+    if (bad < INT64_MAX)
+        return fail(ERR_FORMAT, "base vector %lld holds a NaN or an infinity",
+                    (long long)(x->first + bad));
+    l->whole = whole;
+    if (!l->desc.m) l->max_norm = fmax(l->max_norm, sqrt(max) * (1 + 1e-3));
+    return 0;
+}
+
+static int assign_block(struct backend *b, struct lists *l, const struct block *x)
+{
+    int32_t *list = l->list_of + l->at;
+    struct mat rows = {.elem = x->elem, .rows = x->rows, .d = x->d};
+    struct mat c = {.elem = ELEM_F32, .rows = l->desc.nlist, .d = x->d};
+    int rc;
+
+    rows.data.ptr = (void *)(uintptr_t)x->ptr; /* read only */
+    c.data.ptr = l->coarse;
+    if ((rc = survey(cpu_of(b), l, x)) < 0) return rc;
+    if ((rc = cpu_assign(b, &rows, &c, (struct buf){list, 0}, NULL)) < 0) return rc;
+    for (int64_t i = 0; i < x->rows; i++)
+        l->offset[list[i] + 1]++;
+    return 0;
+}
+
+/* Counts become offsets, and the arena is taken at its exact size. */
+static int take_arena(struct lists *l)
+{
+    size_t bytes = 0;
+    int rc;
+
+    for (int64_t j = 0; j < l->desc.nlist; j++) {
+        l->offset[j + 1] += l->offset[j];
+        l->cursor[j] = l->offset[j];
+    }
+    l->n = l->at;
+    if ((rc = mem_bytes(&bytes, l->n, (size_t)l->row_bytes)) < 0) return rc;
+    if (!(l->rows = mem_new((int64_t)bytes, 1))) return ERR_NOMEM;
+    if (ids_fit_32(l->desc.n))
+        l->ids32 = mem_new(l->n, sizeof *l->ids32);
+    else
+        l->ids64 = mem_new(l->n, sizeof *l->ids64);
+    return l->ids32 || l->ids64 ? 0 : ERR_NOMEM;
+}
+
+/* ---- the second pass: every row to its place ---- */
+
+static void put_id(struct lists *l, int64_t pos, vid id)
+{
+    if (l->ids32)
+        l->ids32[pos] = (uint32_t)id;
+    else
+        l->ids64[pos] = id;
+}
+
+/* A row as the lists store it; v: d floats of room, twice. */
+static void store_row(const struct lists *l, const struct block *x, int64_t i, int32_t list,
+                      float *v, uint8_t *out)
+{
+    size_t elems = elem_bytes(x->elem);
+    const char *row = (const char *)x->ptr + (size_t)i * (size_t)x->d * elems;
+    const float *c = l->coarse + (int64_t)list * x->d;
+
+    if (!l->desc.m && l->desc.storage == x->elem) {
+        memcpy(out, row, (size_t)l->row_bytes);
+        return;
+    }
+    rows_to_f32(x->elem, row, x->d, v);
+    if (!l->desc.m) {
+        memcpy(out, v, (size_t)l->row_bytes); /* storage is f32: checked by lists_add */
+        return;
+    }
+    for (int j = 0; j < x->d; j++)
+        v[j] -= c[j];
+    codes_encode(v, l->desc.m, l->dsub, l->books_t, out, NULL);
+}
+
+static int place_block(struct cpu *cpu, struct lists *l, const struct block *x)
+{
+    const int32_t *list = l->list_of + l->at;
+    int64_t *pos;
+    int rc;
+
+    if ((rc = cpu_scratch(cpu, (size_t)x->d * sizeof(float))) < 0) return rc;
+    if (!(pos = mem_new(x->rows, sizeof *pos))) return ERR_NOMEM;
+    for (int64_t i = 0; i < x->rows; i++)
+        pos[i] = l->cursor[list[i]]++; /* in arrival order */
+#pragma omp parallel for schedule(dynamic, TILE) num_threads(cpu->threads)
+    for (int64_t i = 0; i < x->rows; i++) {
+        store_row(l, x, i, list[i], cpu_region(cpu), l->rows + pos[i] * l->row_bytes);
+        put_id(l, pos[i], x->first + i);
+    }
+    mem_free(pos);
+    return 0;
+}
+
+int cpu_lists_add(struct backend *b, struct lists *l, const struct block *x)
+{
+    int rc;
+
+    assert(l->pass < 2 && l->at + x->rows <= l->desc.n);
+    if (!l->desc.m && l->desc.storage != x->elem && l->desc.storage != ELEM_F32)
+        return fail(ERR_INVALID, "storage %s cannot hold %s vectors exactly",
+                    elem_name(l->desc.storage), elem_name(x->elem));
+    rc = l->pass == 0 ? assign_block(b, l, x) : place_block(cpu_of(b), l, x);
+    if (rc == 0) l->at += x->rows;
+    return rc;
+}
+
+int cpu_lists_end_pass(struct backend *b, struct lists *l)
+{
+    int rc;
+
+    (void)b;
+    if (l->pass == 0 && (rc = take_arena(l)) < 0) return rc;
+    if (l->pass == 1) {
+        mem_free(l->list_of);
+        mem_free(l->cursor);
+        l->list_of = NULL;
+        l->cursor = NULL;
+    }
+    l->pass++;
+    l->at = 0;
+    return 0;
+}
+
+int cpu_lists_sizes(struct backend *b, const struct lists *l, int64_t *size)
+{
+    (void)b;
+    for (int64_t j = 0; j < l->desc.nlist; j++)
+        size[j] = l->offset[j + 1] - l->offset[j];
+    return 0;
+}

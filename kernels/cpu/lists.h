@@ -1,0 +1,42 @@
+/* The CPU's inverted lists: one arena in list order. What lists.c builds and search.c reads. */
+#ifndef IVF_CPU_LISTS_H
+#define IVF_CPU_LISTS_H
+
+#include "engine/backend.h"
+
+struct scratch; /* search.c: what a search needs, taken by lists_reserve */
+
+struct lists {
+    struct lists_desc desc;
+    int row_bytes; /* of a code or of a Flat row */
+    int dsub;
+
+    float *coarse;      /* [nlist][d] */
+    float *coarse_norm; /* [nlist]: |c|^2 */
+    double coarse_max;  /* the largest |c| */
+    int coarse_whole;   /* all whole numbers */
+    float *books;       /* [m][KSUB][dsub]; NULL for Flat */
+    float *books_t;     /* the same, codes_transpose'd */
+
+    int pass;         /* passes ended: 0 assigning, 1 placing, 2 complete */
+    int64_t n, at;    /* vectors of the first pass; vectors seen in this one */
+    int32_t *list_of; /* [desc.n] between the passes */
+    int64_t *offset;  /* [nlist + 1]: list j is rows offset[j] ... offset[j + 1] - 1 */
+    int64_t *cursor;  /* [nlist]: next free row of each list, while placing */
+    uint8_t *rows;    /* [n][row_bytes] */
+    uint32_t *ids32;  /* [n] where ids fit in 32 bits, else ids64 */
+    int64_t *ids64;
+    double max_norm; /* at least the norm of every vector stored */
+    int whole;       /* all values stored are whole numbers */
+
+    struct scratch *scratch;
+};
+
+static inline vid lists_id(const struct lists *l, int64_t pos)
+{
+    return l->ids32 ? (vid)l->ids32[pos] : l->ids64[pos];
+}
+
+void scratch_free(struct scratch *s); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,517 @@
+/*
+ * Search, list by list. For a group of queries: the lists each visits (a product with the
+ * centroids); the (query, list) pairs turned round into list order; then each chunk of a list
+ * is read, or decoded, once and multiplied by all the queries that visit it. Scores that cannot
+ * win are never written anywhere; the few that can go to the query's pool, under its lock. The
+ * nearest list of every query comes first, alone, and gives the bound for the others.
+ *
+ * What answers hold does not depend on the threads: a pool only ever drops what cannot win.
+ */
+#include <assert.h>
+#include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "engine/base/fail.h"
+#include "engine/base/mem.h"
+#include "kernels/cpu/codes.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/lists.h"
+#include "kernels/cpu/pool.h"
+#include "kernels/cpu/product.h"
+#include "kernels/cpu/rows.h"
+
+enum {
+    CHUNK = 256,         /* rows of a list taken at a time: with d 128 as fp32, 128 KiB */
+    TILE_Q = 64,         /* queries multiplied with them at once */
+    TILE_LISTS = 512,    /* centroids multiplied at once in the coarse step */
+    PRODUCT_QUERIES = 3, /* with fewer than this, dot products beat a product's packing */
+};
+
+static const size_t GROUP_BYTES = (size_t)96 << 20;  /* pools and pairs of one group */
+static const size_t COARSE_BYTES = (size_t)16 << 20; /* a thread's pools of lists */
+
+/* One query of the group, for the pools' callbacks. */
+struct query {
+    const struct lists *l;
+    const float *q;
+};
+
+/* What a search needs, but for the threads' regions (cpu_scratch). */
+struct scratch {
+    int64_t nq, group; /* reserved; queries taken at once */
+    int k, nprobe;
+    float *q_norm;         /* [group] */
+    struct query *query;   /* [group] */
+    struct pool *pool;     /* [group] */
+    atomic_flag *lock;     /* [group] */
+    float *score;          /* [group][pool_cap(k)] */
+    int64_t *pos;          /* [group][pool_cap(k)] */
+    int32_t *probe;        /* [group][nprobe]: lists, the nearest first */
+    int32_t *nprobes;      /* [group]: how many; 0 for a query with a NaN */
+    int64_t *start;        /* [nlist + 1]: pairs of list j are start[j] ... start[j + 1] - 1 */
+    int32_t *visitor;      /* [group * nprobe]: queries, in list order */
+    int32_t *active;       /* lists somebody visits */
+    int64_t *active_chunk; /* [nactive + 1]: chunks before each */
+    int64_t nactive;
+};
+
+/* A thread's region while it scans: rows as fp32 and products with them. */
+struct scan_space {
+    float *rows, *norm, *q, *dot, *tmp_dist;
+    vid *tmp_ids;
+};
+
+/* A thread's region while it looks for lists. */
+struct coarse_space {
+    struct pool *pool; /* [tile] */
+    float *score, *dot, *tmp_dist;
+    int64_t *pos;
+    vid *tmp_ids;
+};
+
+/* ---- room ---- */
+
+static int64_t coarse_tile(int nprobe)
+{
+    size_t each = (size_t)pool_cap(nprobe) * (sizeof(float) + sizeof(int64_t));
+    int64_t tile = (int64_t)(COARSE_BYTES / each);
+
+    return tile < 1 ? 1 : tile > TILE_Q ? TILE_Q : tile;
+}
+
+static size_t scan_bytes(int d, int k)
+{
+    return sizeof(float) * (((size_t)CHUNK + TILE_Q) * (size_t)d + CHUNK + TILE_Q * CHUNK) +
+           (size_t)pool_cap(k) * (sizeof(float) + sizeof(vid));
+}
+
+static size_t coarse_bytes(int nprobe)
+{
+    size_t tile = (size_t)coarse_tile(nprobe), cap = (size_t)pool_cap(nprobe);
+
+    return tile * (sizeof(struct pool) + cap * (sizeof(float) + sizeof(int64_t)) +
+                   TILE_LISTS * sizeof(float)) +
+           cap * (sizeof(float) + sizeof(vid));
+}
+
+static size_t region_bytes(int d, int k, int nprobe)
+{
+    size_t scan = scan_bytes(d, k), coarse = coarse_bytes(nprobe);
+
+    return scan > coarse ? scan : coarse;
+}
+
+static struct scan_space scan_space_at(char *region, int d, int k)
+{
+    struct scan_space s;
+
+    s.tmp_ids = (vid *)region;
+    s.tmp_dist = (float *)(s.tmp_ids + pool_cap(k));
+    s.rows = s.tmp_dist + pool_cap(k);
+    s.norm = s.rows + CHUNK * (int64_t)d;
+    s.q = s.norm + CHUNK;
+    s.dot = s.q + TILE_Q * (int64_t)d;
+    return s;
+}
+
+static struct coarse_space coarse_space_at(char *region, int nprobe)
+{
+    int64_t tile = coarse_tile(nprobe), cap = pool_cap(nprobe);
+    struct coarse_space s;
+
+    s.pool = (struct pool *)region;
+    s.pos = (int64_t *)(s.pool + tile);
+    s.tmp_ids = s.pos + tile * cap;
+    s.score = (float *)(s.tmp_ids + cap);
+    s.tmp_dist = s.score + tile * cap;
+    s.dot = s.tmp_dist + cap;
+    return s;
+}
+
+static size_t query_bytes(int k, int nprobe)
+{
+    return (size_t)pool_cap(k) * (sizeof(float) + sizeof(int64_t)) +
+           (size_t)nprobe * 2 * sizeof(int32_t) + sizeof(struct pool) + sizeof(struct query) + 16;
+}
+
+static int64_t group_size(int64_t nq, int k, int nprobe)
+{
+    int64_t fit = (int64_t)(GROUP_BYTES / query_bytes(k, nprobe));
+
+    return nq < 1 ? 1 : fit < 1 ? 1 : fit < nq ? fit : nq;
+}
+
+static int64_t most_active(int64_t nlist, int64_t group, int nprobe)
+{
+    return nlist < group * nprobe ? nlist : group * nprobe;
+}
+
+size_t cpu_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads)
+{
+    int64_t group = group_size(nq, k, nprobe);
+
+    return (size_t)group * query_bytes(k, nprobe) + (size_t)desc->nlist * 8 +
+           (size_t)most_active(desc->nlist, group, nprobe) * 12 +
+           (size_t)threads * region_bytes(desc->d, k, nprobe);
+}
+
+void scratch_free(struct scratch *s)
+{
+    if (!s) return;
+    mem_free(s->q_norm);
+    mem_free(s->query);
+    mem_free(s->pool);
+    mem_free(s->lock);
+    mem_free(s->score);
+    mem_free(s->pos);
+    mem_free(s->probe);
+    mem_free(s->nprobes);
+    mem_free(s->start);
+    mem_free(s->visitor);
+    mem_free(s->active);
+    mem_free(s->active_chunk);
+    mem_free(s);
+}
+
+static int scratch_fill(struct scratch *s, int64_t nlist)
+{
+    int64_t pairs = s->group * s->nprobe, places = s->group * pool_cap(s->k);
+    int64_t lists = most_active(nlist, s->group, s->nprobe);
+
+    if (!(s->q_norm = mem_new(s->group, sizeof *s->q_norm))) return ERR_NOMEM;
+    if (!(s->query = mem_new(s->group, sizeof *s->query))) return ERR_NOMEM;
+    if (!(s->pool = mem_new(s->group, sizeof *s->pool))) return ERR_NOMEM;
+    if (!(s->lock = mem_new(s->group, sizeof *s->lock))) return ERR_NOMEM;
+    if (!(s->score = mem_new(places, sizeof *s->score))) return ERR_NOMEM;
+    if (!(s->pos = mem_new(places, sizeof *s->pos))) return ERR_NOMEM;
+    if (!(s->probe = mem_new(pairs, sizeof *s->probe))) return ERR_NOMEM;
+    if (!(s->nprobes = mem_new(s->group, sizeof *s->nprobes))) return ERR_NOMEM;
+    if (!(s->start = mem_new(nlist + 1, sizeof *s->start))) return ERR_NOMEM;
+    if (!(s->visitor = mem_new(pairs, sizeof *s->visitor))) return ERR_NOMEM;
+    if (!(s->active = mem_new(lists, sizeof *s->active))) return ERR_NOMEM;
+    if (!(s->active_chunk = mem_new(lists + 1, sizeof *s->active_chunk))) return ERR_NOMEM;
+    return 0;
+}
+
+int cpu_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe)
+{
+    struct scratch *s = NULL;
+    int rc;
+
+    if ((rc = cpu_scratch(cpu_of(b), region_bytes(l->desc.d, k, nprobe))) < 0) goto out;
+    rc = ERR_NOMEM;
+    if (!(s = mem_new(1, sizeof *s))) goto out;
+    *s = (struct scratch){.nq = nq, .group = group_size(nq, k, nprobe), .k = k, .nprobe = nprobe};
+    if ((rc = scratch_fill(s, l->desc.nlist)) < 0) goto out;
+    scratch_free(l->scratch);
+    l->scratch = s;
+    s = NULL;
+out:
+    scratch_free(s);
+    return rc;
+}
+
+/* ---- exact distances, for the pools ---- */
+
+/* The list that row pos of the arena belongs to. */
+static int64_t list_at(const struct lists *l, int64_t pos)
+{
+    int64_t lo = 0, hi = l->desc.nlist; /* offset[lo] <= pos < offset[hi] */
+
+    while (hi - lo > 1) {
+        int64_t mid = lo + (hi - lo) / 2;
+
+        if (l->offset[mid] <= pos)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void exact_flat(const void *ctx, const int64_t *pos, int n, float *dist, vid *ids)
+{
+    const struct query *query = ctx;
+    const struct lists *l = query->l;
+
+    for (int i = 0; i < n; i += 16) {
+        const void *row[16];
+        int some = n - i < 16 ? n - i : 16;
+
+        for (int j = 0; j < some; j++) {
+            row[j] = l->rows + pos[i + j] * l->row_bytes;
+            ids[i + j] = lists_id(l, pos[i + j]);
+        }
+        if (dist) rows_distances(l->desc.storage, query->q, row, some, l->desc.d, dist + i);
+    }
+}
+
+static void exact_pq(const void *ctx, const int64_t *pos, int n, float *dist, vid *ids)
+{
+    const struct query *query = ctx;
+    const struct lists *l = query->l;
+
+    for (int i = 0; i < n; i++) {
+        ids[i] = lists_id(l, pos[i]);
+        if (dist)
+            dist[i] = codes_distance(query->q, l->rows + pos[i] * l->row_bytes,
+                                     l->coarse + list_at(l, pos[i]) * l->desc.d, l->books,
+                                     l->desc.m, l->dsub);
+    }
+}
+
+/* pos is the list. */
+static void exact_coarse(const void *ctx, const int64_t *pos, int n, float *dist, vid *ids)
+{
+    const struct query *query = ctx;
+    const struct lists *l = query->l;
+
+    for (int i = 0; i < n; i++) {
+        const void *row = l->coarse + pos[i] * l->desc.d;
+
+        ids[i] = pos[i];
+        if (dist) rows_distances(ELEM_F32, query->q, &row, 1, l->desc.d, dist + i);
+    }
+}
+
+/* ---- coarse step: which lists ---- */
+
+/* Queries first ... first + nq - 1 of the group; a query with a NaN visits no list. */
+static void find_lists(const struct lists *l, struct scratch *s, const float *q, int64_t first,
+                       int64_t nq, int nprobe, struct coarse_space *space)
+{
+    int d = l->desc.d;
+    int64_t cap = pool_cap(nprobe);
+
+    for (int64_t i = 0; i < nq; i++) {
+        const float *qi = q + (first + i) * d;
+        double norm = sqrt(s->q_norm[first + i]);
+        float margin = product_margin(norm, l->coarse_max, d, l->coarse_whole && rows_whole(qi, d));
+        struct pool *p = space->pool + i;
+
+        p->score = space->score + i * cap;
+        p->pos = space->pos + i * cap;
+        p->tmp_dist = space->tmp_dist;
+        p->tmp_ids = space->tmp_ids;
+        pool_start(p, nprobe, s->q_norm[first + i], margin, exact_coarse, s->query + first + i);
+    }
+    for (int64_t j = 0; j < l->desc.nlist; j += TILE_LISTS) {
+        int64_t n = l->desc.nlist - j < TILE_LISTS ? l->desc.nlist - j : TILE_LISTS;
+
+        product(q + first * d, nq, l->coarse + j * d, n, d, space->dot);
+        for (int64_t i = 0; i < nq; i++)
+            pool_push_products(space->pool + i, l->coarse_norm + j, space->dot + i * n, n, j);
+    }
+    for (int64_t i = 0; i < nq; i++)
+        s->nprobes[first + i] = rows_not_finite(q + (first + i) * d, 1, d) < 0
+                                    ? pool_members(space->pool + i, s->probe + (first + i) * nprobe)
+                                    : 0;
+}
+
+static void coarse_step(const struct cpu *cpu, const struct lists *l, struct scratch *s,
+                        const float *q, int64_t nq, int nprobe)
+{
+    int64_t tile = coarse_tile(nprobe);
+
+#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
+    for (int64_t i = 0; i < nq; i += tile) {
+        struct coarse_space space = coarse_space_at(cpu_region(cpu), nprobe);
+
+        find_lists(l, s, q, i, nq - i < tile ? nq - i : tile, nprobe, &space);
+    }
+}
+
+/* ---- from query order to list order ---- */
+
+/* Pairs of the probes from ... to - 1 of every query, counted and scattered by list. */
+static void invert(const struct lists *l, struct scratch *s, int64_t nq, int nprobe, int from,
+                   int to)
+{
+    int64_t *start = s->start;
+
+    memset(start, 0, (size_t)(l->desc.nlist + 1) * sizeof *start);
+    for (int64_t i = 0; i < nq; i++)
+        for (int p = from; p < to && p < s->nprobes[i]; p++)
+            start[s->probe[i * nprobe + p] + 1]++;
+    for (int64_t j = 0; j < l->desc.nlist; j++)
+        start[j + 1] += start[j];
+    for (int64_t i = 0; i < nq; i++)
+        for (int p = from; p < to && p < s->nprobes[i]; p++)
+            s->visitor[start[s->probe[i * nprobe + p]]++] = (int32_t)i;
+    for (int64_t j = l->desc.nlist; j > 0; j--)
+        start[j] = start[j - 1];
+    start[0] = 0;
+}
+
+/* The lists that have both vectors and visitors, and how many chunks they are. */
+static void list_active(const struct lists *l, struct scratch *s)
+{
+    s->nactive = 0;
+    s->active_chunk[0] = 0;
+    for (int64_t j = 0; j < l->desc.nlist; j++) {
+        int64_t size = l->offset[j + 1] - l->offset[j];
+
+        if (!size || s->start[j] == s->start[j + 1]) continue;
+        s->active[s->nactive++] = (int32_t)j;
+        s->active_chunk[s->nactive] = s->active_chunk[s->nactive - 1] + (size + CHUNK - 1) / CHUNK;
+    }
+}
+
+/* ---- scan: a chunk of a list times its visitors ---- */
+
+/* Rows pos ... pos + n - 1 of the arena as fp32: where they lie, or unpacked into space. */
+static const float *unpack(const struct lists *l, int64_t list, int64_t pos, int64_t n,
+                           struct scan_space *space)
+{
+    const uint8_t *rows = l->rows + pos * l->row_bytes;
+    int d = l->desc.d;
+
+    if (l->desc.m) {
+        for (int64_t i = 0; i < n; i++)
+            codes_decode(rows + i * l->row_bytes, l->coarse + list * d, l->books, l->desc.m,
+                         l->dsub, space->rows + i * d);
+        return space->rows;
+    }
+    if (l->desc.storage == ELEM_F32) return (const float *)(const void *)rows;
+    rows_to_f32(l->desc.storage, rows, n * d, space->rows);
+    return space->rows;
+}
+
+/* Hands one query's scores to its pool. Another thread may hold it for a microsecond. */
+static void offer(struct scratch *s, struct scan_space *space, int32_t query, const float *dot,
+                  int64_t n, int64_t pos)
+{
+    struct pool *p = s->pool + query;
+
+    while (atomic_flag_test_and_set_explicit(s->lock + query, memory_order_acquire))
+        continue;
+    p->tmp_dist = space->tmp_dist;
+    p->tmp_ids = space->tmp_ids;
+    pool_push_products(p, space->norm, dot, n, pos);
+    atomic_flag_clear_explicit(s->lock + query, memory_order_release);
+}
+
+static void scan_chunk(const struct lists *l, struct scratch *s, int64_t list, int64_t pos,
+                       int64_t n, struct scan_space *space)
+{
+    const float *rows = unpack(l, list, pos, n, space);
+    const int32_t *visitor = s->visitor + s->start[list];
+    int64_t visitors = s->start[list + 1] - s->start[list];
+    int d = l->desc.d;
+
+    rows_norms(rows, n, d, space->norm);
+    if (visitors < PRODUCT_QUERIES) {
+        for (int64_t i = 0; i < visitors; i++) {
+            rows_dots(rows, n, d, s->query[visitor[i]].q, space->dot);
+            offer(s, space, visitor[i], space->dot, n, pos);
+        }
+        return;
+    }
+    for (int64_t i = 0; i < visitors; i += TILE_Q) {
+        int64_t some = visitors - i < TILE_Q ? visitors - i : TILE_Q;
+
+        for (int64_t j = 0; j < some; j++)
+            memcpy(space->q + j * d, s->query[visitor[i + j]].q, (size_t)d * sizeof(float));
+        product(space->q, some, rows, n, d, space->dot);
+        for (int64_t j = 0; j < some; j++)
+            offer(s, space, visitor[i + j], space->dot + j * n, n, pos);
+    }
+}
+
+/* The active list that chunk number i belongs to. */
+static int64_t active_at(const struct scratch *s, int64_t i)
+{
+    int64_t lo = 0, hi = s->nactive;
+
+    while (hi - lo > 1) {
+        int64_t mid = lo + (hi - lo) / 2;
+
+        if (s->active_chunk[mid] <= i)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void scan(const struct cpu *cpu, const struct lists *l, struct scratch *s, int k)
+{
+    int64_t chunks;
+
+    list_active(l, s);
+    chunks = s->active_chunk[s->nactive];
+#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
+    for (int64_t i = 0; i < chunks; i++) {
+        struct scan_space space = scan_space_at(cpu_region(cpu), l->desc.d, k);
+        int64_t a = active_at(s, i), list = s->active[a];
+        int64_t pos = l->offset[list] + (i - s->active_chunk[a]) * CHUNK;
+        int64_t left = l->offset[list + 1] - pos;
+
+        scan_chunk(l, s, list, pos, left < CHUNK ? left : CHUNK, &space);
+    }
+}
+
+/* ---- a group of queries ---- */
+
+static void start_group(const struct lists *l, struct scratch *s, const float *q, int64_t nq, int k)
+{
+    int d = l->desc.d;
+    int64_t cap = pool_cap(k);
+
+    rows_norms(q, nq, d, s->q_norm);
+    for (int64_t i = 0; i < nq; i++) {
+        struct pool *p = s->pool + i;
+        int whole = l->whole && rows_whole(q + i * d, d);
+        float margin = product_margin(sqrt(s->q_norm[i]), l->max_norm, d, whole);
+
+        s->query[i] = (struct query){l, q + i * d};
+        atomic_flag_clear(s->lock + i);
+        p->score = s->score + i * cap;
+        p->pos = s->pos + i * cap;
+        pool_start(p, k, s->q_norm[i], margin, l->desc.m ? exact_pq : exact_flat, s->query + i);
+    }
+}
+
+static void finish_group(const struct cpu *cpu, const struct lists *l, struct scratch *s,
+                         int64_t nq, int k, float *dist, vid *ids)
+{
+#pragma omp parallel for schedule(dynamic, 8) num_threads(cpu->threads)
+    for (int64_t i = 0; i < nq; i++) {
+        struct scan_space space = scan_space_at(cpu_region(cpu), l->desc.d, k);
+
+        s->pool[i].tmp_dist = space.tmp_dist;
+        s->pool[i].tmp_ids = space.tmp_ids;
+        pool_finish(s->pool + i, dist + i * k, ids + i * k);
+    }
+}
+
+static void search_group(const struct cpu *cpu, const struct lists *l, struct scratch *s,
+                         const float *q, int64_t nq, int k, int nprobe, float *dist, vid *ids)
+{
+    start_group(l, s, q, nq, k);
+    coarse_step(cpu, l, s, q, nq, nprobe);
+    invert(l, s, nq, nprobe, 0, 1);
+    scan(cpu, l, s, k);
+    if (nprobe > 1) {
+        invert(l, s, nq, nprobe, 1, nprobe);
+        scan(cpu, l, s, k);
+    }
+    finish_group(cpu, l, s, nq, k, dist, ids);
+}
+
+int cpu_lists_search(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
+                     int nprobe, float *dist, vid *ids)
+{
+    struct scratch *s = l->scratch;
+
+    assert(l->pass == 2 && s && nq <= s->nq && k <= s->k && nprobe <= s->nprobe);
+    for (int64_t i = 0; i < nq; i += s->group) {
+        int64_t some = nq - i < s->group ? nq - i : s->group;
+
+        search_group(cpu_of(b), l, s, q + i * l->desc.d, some, k, nprobe, dist + i * k,
+                     ids + i * k);
+    }
+    return 0;
+}
