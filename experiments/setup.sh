@@ -36,8 +36,8 @@ install_packages() {
     elif command -v sudo >/dev/null; then
         sudo="sudo"
     else
-        say "packages are missing, and you are neither root nor have sudo. As root, type"
-        echo "apt-get update && $get"
+        say "packages are missing, and you are neither root nor have sudo. As root, type" >&2
+        echo "apt-get update && $get" >&2
         exit 2
     fi
     say "installing $missing"

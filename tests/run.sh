@@ -30,7 +30,7 @@ for preset in $presets; do
     rm -f "$report"
     ctest --test-dir "$dir" --output-on-failure -j "$(nproc)" --output-junit "$report" || :
     # what a program skipped of its tests, ctest keeps to itself
-    grep -h '^\[  SKIPPED \] test' "$dir/Testing/Temporary/LastTest.log" | sort -u || :
+    grep -h '^\[  SKIPPED \] test_' "$dir/Testing/Temporary/LastTest.log" | sort -u || :
     failed=$((failed + $(count failures)))
     skipped=$((skipped + $(count skipped)))
     passed=$((passed + $(count tests) - $(count failures) - $(count skipped)))

@@ -24,7 +24,8 @@ int testing_options(int argc, char **argv)
         } else if (argv[i][0] != '-') {
             cmocka_set_test_filter(argv[i]);
         } else {
-            fprintf(stderr, "usage: %s [--seed N] [PATTERN]\n", argv[0]);
+            fprintf(stderr, "%s: unknown option %s (there are --seed N and a pattern)\n", argv[0],
+                    argv[i]);
             return ERR_INVALID;
         }
     }
