@@ -4,7 +4,10 @@
  * layouts are those of the original script:
  *
  *   SIFT1M ... SIFT1000M  root/bigann/bigann_{base,query,learn}.bvecs, gnd/idx_<n>M.ivecs: the
- *                         first n million rows of BIGANN (not TEXMEX's own SIFT1M set)
+ *                         first n million rows of BIGANN (not TEXMEX's own SIFT1M set); root may
+ *                         also be that folder itself. Truth is shipped for n = 1, 2, 5, 10, 20,
+ *                         50, 100, 200, 500, 1000; another n has none
+ *   Deep1B                known, but comes with a later version
  *   synthetic             generated (synthetic.h)
  *   anything else         base, query, learn, truth: files of the user's
  */
@@ -25,9 +28,12 @@ struct dataset_desc {
     const char *name;
     const char *root;                         /* folder of a named layout */
     const char *base, *query, *learn, *truth; /* files; learn defaults to base */
-    int64_t limit;                            /* use the first so many base rows */
-    int d;                                    /* synthetic: */
-    int64_t n, nq, nt, seed;
+    int64_t limit; /* use the first so many base rows; truth, made for all, is then left out */
+    int d;         /* synthetic: */
+    int64_t n;
+    int64_t nq;   /* 0: 1000 */
+    int64_t nt;   /* 0: min(n, 50000) */
+    int64_t seed; /* any; 0 is a seed too */
 };
 
 struct dataset; /* an open one */
@@ -46,23 +52,25 @@ struct dataset_info {
 
 /*
  * Opens and checks: files exist (ERR_IO), sizes fit whole rows, dimensions of first and sampled
- * rows agree (ERR_FORMAT names file, row and what is wrong), limit <= rows (ERR_INVALID), truth
- * has a row a query. Reads little, whatever the size. A layout that comes with a later version:
+ * rows agree (ERR_FORMAT names file, row and what is wrong), a layout's base has the rows its
+ * name promises (ERR_FORMAT), limit <= rows (ERR_INVALID), truth has a row a query. Reads
+ * little, whatever the size. A layout or format that comes with a later version:
  * ERR_UNSUPPORTED.
  */
 int dataset_open(struct dataset **out, const struct dataset_desc *desc);
-void dataset_close(struct dataset *ds); /* NULL is allowed */
+void dataset_close(struct dataset *ds); /* NULL is allowed; after its streams */
 const struct dataset_info *dataset_info(const struct dataset *ds);
 
 /*
  * d that name implies without any file ("SIFT10M": 128), 0 if it implies none; ERR_INVALID with
- * a hint for a name that only looks like a known one (SIFT3M, sift1m). For `check`.
+ * a hint for a name that only looks like a known one (SIFT10K, sift1m, sythetic). For `check`,
+ * where no base file is given: a file's owner may name it anything but a known layout.
  */
 int dataset_name_d(const char *name);
 
 /*
- * Rows [first, first + rows) of a part into dst ([rows][d] of the part's element type; queries:
- * see dataset_queries). Every row's stored dimension is checked. Threads: any.
+ * Rows [first, first + rows) of base or learn into dst ([rows][d] of info's elem). Every row's
+ * stored dimension is checked. Threads: any.
  */
 int dataset_read(struct dataset *ds, enum part part, int64_t first, int64_t rows, void *dst);
 
@@ -74,8 +82,9 @@ int dataset_queries(struct dataset *ds, float *q);
 int dataset_truth(struct dataset *ds, int k, vid *ids);
 
 /*
- * Rows [first, first + rows) of a part in order, as blocks of at most block_rows rows; a thread
- * reads two blocks ahead. A block is valid until the next call on the stream.
+ * Rows [first, first + rows) of base or learn in order, as blocks of at most block_rows rows; a
+ * thread reads two blocks ahead. A block is valid until the next call on the stream. A fault of
+ * the reader's comes after the blocks before it, and again from every later call.
  */
 struct stream;
 int stream_open(struct stream **out, struct dataset *ds, enum part part, int64_t first,
