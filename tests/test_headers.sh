@@ -1,8 +1,9 @@
 # Each header can be included first and alone, from C17 and from C++20, without a warning. C++ alone
-# would warn of initialisers that name some members; that the others are zero is what C means by it.
+# would warn of initialisers that name some members; that the others are zero is what C means by it. As
+# in the build itself, vectors pass between inlined functions only: their ABI is nobody's business.
 set -u
 
-flags="-Wall -Wextra -Werror -fsyntax-only -D_GNU_SOURCE -I."
+flags="-Wall -Wextra -Werror -Wno-psabi -fsyntax-only -D_GNU_SOURCE -I."
 broken=0
 
 alone() {
