@@ -451,11 +451,11 @@ static int already_skipped(struct sql *c)
 static int copy(struct sql *c, const char *status, const char *reason, const char *flags)
 {
     static const char *const parts[] = {
-        "INSERT INTO phase (trial, name, wall_ns, device_ns, peak_host_bytes, peak_device_bytes,"
-        " cached) SELECT ?1, name, wall_ns, device_ns, peak_host_bytes, peak_device_bytes, cached"
-        " FROM t_phase ORDER BY rowid",
-        "INSERT INTO sample (trial, stage, repeat, wall_ns, device_ns)"
-        " SELECT ?1, stage, repeat, wall_ns, device_ns FROM t_sample",
+        ("INSERT INTO phase (trial, name, wall_ns, device_ns, peak_host_bytes, peak_device_bytes,"
+         " cached) SELECT ?1, name, wall_ns, device_ns, peak_host_bytes, peak_device_bytes, cached"
+         " FROM t_phase ORDER BY rowid"),
+        ("INSERT INTO sample (trial, stage, repeat, wall_ns, device_ns)"
+         " SELECT ?1, stage, repeat, wall_ns, device_ns FROM t_sample"),
         "INSERT INTO metric (trial, name, value) SELECT ?1, name, value FROM t_metric",
         "INSERT INTO hits (trial, name, nq, counts) SELECT ?1, name, nq, counts FROM t_hits",
     };
