@@ -1,6 +1,16 @@
 /*
  * A plan: the spec's axes multiplied out into trials, grouped by the index they share, each
  * with its identity or the reason why it is skipped. Pure: opens no device, writes nothing.
+ *
+ * Nesting, outermost first, is that of enum spec_axis: index, gpus, replicas, storage, threads,
+ * seed (these shape the index: a group is one combination of them), then float16,
+ * precomputed_tables, k, batch, nprobe.
+ *
+ * The identity of a trial is the hash of its params: JSON with sorted keys and no spaces, of
+ * all that changes the number and nothing else: the data's identity, key, backend, GPUs and
+ * replicas, storage as resolved, threads, seed, iterations, training rows, float16, tables, k,
+ * batch, nprobe. Not in it: paths, the spec's name, the order of keys or values, how often time
+ * is taken, what is measured, memory limits, caching.
  */
 #ifndef IVF_PLAN_H
 #define IVF_PLAN_H
@@ -13,28 +23,39 @@
 extern "C" {
 #endif
 
+enum skip_kind {
+    SKIP_NONE,  /* it runs */
+    SKIP_RULE,  /* the spec says so, or it makes no sense: nprobe over nlist, the same twice */
+    SKIP_LATER, /* right, but it comes with a later version */
+    SKIP_NO_FIT /* this machine's memory is too small */
+};
+
 struct trial {
     const char *index; /* the factory key */
     struct factory factory;
-    int gpus, replicas; /* gpus: 0 on the CPU */
-    enum elem storage;  /* of Flat rows, `auto` resolved; for PQ the data's own */
-    int float16, precomputed_tables, threads;
+    int gpus, replicas;              /* gpus: 0 on the CPU */
+    enum elem storage;               /* of Flat rows, `auto` resolved; for PQ the data's own */
+    int float16, precomputed_tables; /* precomputed_tables: 0 for Flat, which has none */
+    int threads;
     int64_t seed;
     int k, nprobe;
     int64_t batch;
     char *params;         /* canonical JSON of everything that changes the number */
     struct hash identity; /* of params */
-    char *skip;           /* why it does not run; NULL: it runs */
-    int unsupported;      /* skip is "comes with a later version", not a rule of the spec's */
+    enum skip_kind skip_kind;
+    char *skip; /* why it does not run; NULL: it runs */
 };
 
-/* Trials that share one index: the same data, key, training, storage and threads. */
+/* Trials that share one index. */
 struct group {
-    struct hash identity;
+    char *params;         /* canonical JSON of what shapes the index */
+    struct hash identity; /* of params */
     char *label;          /* "IVF1024,PQ16 seed=2": what distinguishes it within the plan */
     struct trial *trials; /* into plan.trials, contiguous */
-    int ntrials;
-    size_t train_bytes, index_bytes, search_bytes; /* estimates of host memory per phase */
+    int ntrials, runnable;
+    int64_t train_rows; /* the first max(1e6, 256 nlist) there are */
+    size_t train_bytes, index_bytes,
+        search_bytes; /* of memory per phase, by estimate; 0: unknown */
 };
 
 struct plan {
@@ -45,17 +66,55 @@ struct plan {
     int ntrials;
     struct group *groups;
     int ngroups;
-    int runnable, skipped_by_rule, unsupported; /* trials */
+    int runnable, by_rule, later, no_fit; /* trials */
+    struct arena arena;                   /* all of the above */
 };
 
 /*
- * data: of the open data set. backend, threads: what `auto` becomes. ERR_INVALID for a
- * contradiction between spec and data (m that does not divide d, nprobe over nlist in every
- * trial, ...), with all of them in errors.
+ * data: of the open data set, or plan_guess_data's (what is 0 there is not checked). backend,
+ * threads: what `auto` becomes. ERR_INVALID for a contradiction between spec and data (m that
+ * does not divide d, more lists than training vectors, nprobe over nlist in every trial), with
+ * all of them in errors.
  */
 int plan_create(struct plan **out, const struct spec *spec, const struct dataset_info *data,
                 const char *backend, int threads, struct text *errors);
 void plan_free(struct plan *p); /* NULL is allowed */
+
+/* What plan_load did not fail for, but people should know. Clear both with text_clear. */
+struct plan_words {
+    struct text errors; /* of the spec, ready to print */
+    struct text note;   /* "dataset x: ...: not checked against data"; empty: it was opened */
+};
+
+/*
+ * From a spec's file to its plan: spec_load, a look at the data, plan_create with as many threads
+ * as there are. must_open 0: where the data cannot be found, the plan is made from what the spec
+ * says, and words->note tells. A data set that comes with a later version never fails here. Free
+ * *out before *spec.
+ */
+int plan_load(struct plan **out, struct spec **spec, const char *path, const char *const *set,
+              int nset, int must_open, struct plan_words *words);
+
+/* What the spec alone says of its data, without opening it; 0 where it says nothing. */
+void plan_guess_data(struct dataset_info *out, const struct spec *spec);
+
+/* "cuda" or "cpu": what a spec's `backend` becomes in this build on this machine. */
+const char *plan_backend(const struct spec *spec);
+
+/* Trials whose key matches no pattern ("*,Flat") are skipped by rule. Returns how many are left. */
+int plan_only(struct plan *p, const char *pattern);
+
+/* Fills a group's three estimates of memory. Unknown for a backend that this build lacks. */
+void plan_estimate(const struct plan *p, struct group *g);
+
+/* The most memory a group needs at once, and in which phase ("training", "the index"). */
+size_t plan_peak(const struct group *g, const char **phase);
+
+/* Memory this process may use: the machine's, or its cgroup's where that is less. */
+size_t plan_memory_limit(void);
+
+/* "1.5 GiB" */
+struct shown plan_bytes(size_t bytes);
 
 #ifdef __cplusplus
 }
