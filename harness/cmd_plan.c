@@ -1,0 +1,166 @@
+/* ivfbench plan: what `run` would do, as a table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/cli.h"
+#include "harness/plan.h"
+
+static const char help[] =
+    "Usage: ivfbench plan [--set KEY=VALUE] [--only PATTERN] [--quiet] SPEC...\n"
+    "\n"
+    "Prints what `run` would do: the groups of trials that share an index, what of each runs, "
+    "what\n"
+    "is skipped and why, and how much memory training, the index and searching will take.\n"
+    "\n"
+    "  --set KEY=VALUE  overrides a key, as in --set search.nprobe=[1,16]; any number of times\n"
+    "  --only PATTERN   only index keys that match, as in --only '*,Flat'\n"
+    "  --quiet          no notes\n"
+    "\n"
+    "Exit codes: 0 done; 1 the data is faulty; 2 an error in a spec, missing data, or nothing "
+    "that\n"
+    "this version or this machine can run; 4 --only matched nothing.\n"
+    "\n"
+    "Example: ivfbench plan experiments/quickstart.yaml\n";
+
+static void print_head(const struct plan *p)
+{
+    const struct dataset_info *d = &p->data;
+
+    printf("%s: %d trial%s in %d group%s; %d to run", p->spec->name, p->ntrials,
+           p->ntrials == 1 ? "" : "s", p->ngroups, p->ngroups == 1 ? "" : "s", p->runnable);
+    if (p->by_rule) printf(", %d skipped by rule", p->by_rule);
+    if (p->later) printf(", %d come with a later version", p->later);
+    if (p->no_fit) printf(", %d do not fit", p->no_fit);
+    printf("\n  data     %s: %lld x %d %s, %lld queries, %lld to train on\n", d->name,
+           (long long)d->n, d->d, elem_name(d->elem), (long long)d->nq, (long long)d->nt);
+    printf("  backend  %s; memory %s\n\n", p->backend, plan_bytes(plan_memory_limit()).s);
+}
+
+/* The widest index key, for the table's column. */
+static int key_width(const struct plan *p)
+{
+    int width = 5;
+
+    for (int i = 0; i < p->ngroups; i++)
+        if ((int)strlen(p->groups[i].trials->index) > width)
+            width = (int)strlen(p->groups[i].trials->index);
+    return width;
+}
+
+static struct shown bytes_or_dash(size_t bytes)
+{
+    return bytes ? plan_bytes(bytes) : (struct shown){"-"};
+}
+
+static void print_group(const struct plan *p, const struct group *g, int width)
+{
+    const struct trial *t = g->trials;
+
+    printf("%5d  %-*s  %-7s  %7d  %10lld  %4d  %9s  %9s  %9s\n", (int)(g - p->groups) + 1, width,
+           t->index, elem_name(t->storage), t->threads, (long long)t->seed, g->ntrials,
+           bytes_or_dash(g->train_bytes).s, bytes_or_dash(g->index_bytes).s,
+           bytes_or_dash(g->search_bytes).s);
+}
+
+/* Whether two neighbours differ in nothing but nprobe, so that they share a line. */
+static int same_line(const struct trial *a, const struct trial *b)
+{
+    return a->k == b->k && a->batch == b->batch && a->float16 == b->float16 &&
+           a->precomputed_tables == b->precomputed_tables && a->skip_kind == b->skip_kind &&
+           (!a->skip || !strcmp(a->skip, b->skip));
+}
+
+/* One line of trials from i on; returns the trial after them. */
+static int print_trials(const struct group *g, int i)
+{
+    const struct trial *first = &g->trials[i];
+
+    printf("       %s  k %d, batch %lld", first->skip ? "skip" : "run ", first->k,
+           (long long)first->batch);
+    if (first->float16) printf(", float16");
+    if (first->factory.m && !first->precomputed_tables) printf(", no tables");
+    printf(", nprobe");
+    for (; i < g->ntrials && same_line(first, &g->trials[i]); i++)
+        printf(" %d", g->trials[i].nprobe);
+    if (first->skip) printf(": %s", first->skip);
+    printf("\n");
+    return i;
+}
+
+static void print_plan(const struct plan *p)
+{
+    int width = key_width(p);
+
+    print_head(p);
+    printf("%5s  %-*s  %-7s  %7s  %10s  %4s  %9s  %9s  %9s\n", "group", width, "index", "storage",
+           "threads", "seed", "all", "train", "fill", "search");
+    for (int i = 0; i < p->ngroups; i++) {
+        print_group(p, &p->groups[i], width);
+        for (int j = 0; j < p->groups[i].ntrials;)
+            j = print_trials(&p->groups[i], j);
+    }
+}
+
+static int code_of(int rc)
+{
+    return rc == ERR_FORMAT || rc == ERR_NOMEM ? EXIT_TRIAL : EXIT_USAGE;
+}
+
+/* What the plan itself says about how `run` would end. */
+static int verdict(struct plan *p, const char *only)
+{
+    if (only && plan_only(p, only) == 0) {
+        fail(ERR_INVALID, "--only %s matches no index of %s", only, p->spec->path);
+        return cli_error(EXIT_NOTHING);
+    }
+    print_plan(p);
+    if (p->runnable || p->by_rule == p->ntrials) return EXIT_DONE;
+    fail(ERR_INVALID, "%s: nothing is left to run", p->spec->path);
+    return cli_error(EXIT_USAGE);
+}
+
+static int plan(const char *path, const struct cli_list *set, const char *only, int quiet)
+{
+    struct plan_words words = {0};
+    struct plan *p = NULL;
+    struct spec *s = NULL;
+    int rc = plan_load(&p, &s, path, set->v, set->count, 1, &words), code;
+
+    fputs(text_get(&words.errors), stderr);
+    if (words.note.len && !quiet) fprintf(stderr, "note: %s\n", text_get(&words.note));
+    code = rc < 0 ? cli_error(code_of(rc)) : verdict(p, only);
+    plan_free(p);
+    spec_free(s);
+    text_clear(&words.errors);
+    text_clear(&words.note);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct cli_list set = {0}, specs = {0};
+    const char *only = NULL;
+    int quiet = 0, code = EXIT_DONE, rc;
+    const struct cli_option options[] = {
+        {"--set",  CLI_LIST, &set},
+        {"--only",    CLI_STRING, &only},
+        {"--quiet", CLI_FLAG, &quiet},
+        {0  }
+    };
+
+    rc = cli_parse(options, argc, argv, &specs);
+    if (rc == 0 && !specs.count)
+        rc = fail(ERR_INVALID, "plan wants a spec: ivfbench plan experiments/quickstart.yaml");
+    for (int i = 0; i < specs.count && rc == 0; i++) {
+        int one = plan(specs.v[i], &set, only, quiet);
+
+        if (one > code) code = one;
+    }
+    if (rc < 0) code = cli_error(EXIT_USAGE);
+    cli_list_clear(&set);
+    cli_list_clear(&specs);
+    return code;
+}
+
+const struct verb verb_plan = {"plan", "print what `run` would do, and what it skips and why", help,
+                               run};
