@@ -15,6 +15,7 @@ set(text "/* made by harness/version.cmake at build time */
 #define VERSION_COMMIT \"${commit}\"
 #define VERSION_DIRTY ${dirty}
 #define VERSION_BUILD \"${FLAGS}\"
+#define VERSION_CUDA \"${CUDA}\"
 ")
 set(old "")
 if(EXISTS ${OUT})

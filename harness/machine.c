@@ -1,0 +1,248 @@
+#include "harness/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <yaml.h>
+
+#include "engine/base/thread.h"
+#include "kernels/kernels.h"
+#include "version.h"
+
+enum { GPUS = 16 };
+static const int64_t GIB = (int64_t)1 << 30;
+
+extern char *openblas_get_config(void); /* cblas.h, which the backend alone has on its path */
+
+/* The first line of a small file of the kernel's, without its newline; "" where there is none. */
+static const char *first_line(const char *path, char *line, int cap)
+{
+    FILE *f = fopen(path, "r");
+
+    line[0] = '\0';
+    if (f && fgets(line, cap, f)) line[strcspn(line, "\n")] = '\0';
+    if (f) fclose(f);
+    return line;
+}
+
+/* The value beside key in a file of "key : value" lines; "" where it is not. */
+static void field(const char *path, const char *key, char *value, size_t cap)
+{
+    FILE *f = fopen(path, "r");
+    char line[512];
+
+    value[0] = '\0';
+    while (f && fgets(line, sizeof line, f)) {
+        const char *colon = strchr(line, ':');
+
+        if (!colon || strncmp(line, key, strlen(key)) != 0) continue;
+        colon += 1 + strspn(colon + 1, " \t");
+        snprintf(value, cap, "%.*s", (int)strcspn(colon, "\n"), colon);
+        break;
+    }
+    if (f) fclose(f);
+}
+
+void machine_cpu(char model[96])
+{
+    struct utsname name;
+
+    field("/proc/cpuinfo", "model name", model, 96);
+    if (!*model && uname(&name) == 0) snprintf(model, 96, "%.90s", name.machine);
+}
+
+const char *machine_simd(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) return "AVX-512";
+    if (__builtin_cpu_supports("avx2")) return "AVX2";
+    return "SSE2";
+#elif defined(__aarch64__)
+    return "NEON";
+#else
+    return "unknown SIMD";
+#endif
+}
+
+static int64_t number_in(const char *path)
+{
+    char line[64];
+
+    return strtoll(first_line(path, line, sizeof line), NULL, 10); /* "max" gives 0 */
+}
+
+int64_t machine_memory_bytes(void)
+{
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
+                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+
+    for (int i = 0; i < 2; i++) {
+        int64_t limit = number_in(limits[i]);
+
+        if (limit > 0 && limit < bytes) bytes = limit;
+    }
+    return bytes > 0 ? bytes : 0;
+}
+
+int64_t machine_round_gib(int64_t bytes)
+{
+    int64_t gib = (bytes + GIB - 1) / GIB, step = 1;
+
+    while (step * 32 <= gib)
+        step *= 2;
+    return (gib + step - 1) / step * step;
+}
+
+static void add_gpus(struct text *json)
+{
+    struct kernels_gpu gpus[GPUS];
+    char why[160];
+    int count = kernels_gpus(gpus, GPUS, why);
+
+    text_add(json, "\"gpus\": [");
+    for (int i = 0; i < count && i < GPUS; i++) {
+        text_add(json, i ? ", {\"name\": " : "{\"name\": ");
+        text_add_json(json, gpus[i].name);
+        text_addf(json, ", \"memory_gib\": %lld}",
+                  (long long)machine_round_gib((int64_t)gpus[i].memory_bytes));
+    }
+    text_add(json, "]");
+}
+
+static void add_pair(struct text *json, const char *key, const char *value)
+{
+    if (json->len > 1) text_add(json, ", ");
+    text_add_json(json, key);
+    text_add(json, ": ");
+    text_add_json(json, value);
+}
+
+static void read_facts(struct text *json)
+{
+    char cpu[96];
+
+    machine_cpu(cpu);
+    text_add(json, "{");
+    add_pair(json, "cpu", cpu);
+    add_pair(json, "simd", machine_simd());
+    text_addf(
+        json, ", \"processors\": %ld, \"memory_gib\": %lld, ", sysconf(_SC_NPROCESSORS_ONLN),
+        (long long)machine_round_gib((int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE)));
+    add_gpus(json);
+    text_add(json, "}");
+}
+
+static int in_container(void)
+{
+    return access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0 ||
+           getenv("KUBERNETES_SERVICE_HOST") || getenv("container");
+}
+
+static void read_environment(struct text *json)
+{
+    static const char *const variables[] = {"OMP_NUM_THREADS", "OMP_PROC_BIND",
+                                            "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES"};
+    struct utsname name;
+    char line[128];
+
+    text_add(json, "{");
+    if (uname(&name) == 0) add_pair(json, "kernel", name.release);
+    add_pair(json, "driver", first_line("/sys/module/nvidia/version", line, sizeof line));
+    add_pair(
+        json, "governor",
+        first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", line, sizeof line));
+    add_pair(json, "load", first_line("/proc/loadavg", line, sizeof line));
+    text_addf(json, ", \"container\": %s, \"processors_usable\": %d, \"memory_usable_gib\": %lld",
+              in_container() ? "true" : "false", thread_count(),
+              (long long)(machine_memory_bytes() / GIB));
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        if (getenv(variables[i])) add_pair(json, variables[i], getenv(variables[i]));
+    text_add(json, "}");
+}
+
+static void read_software(struct text *json)
+{
+    text_add(json, "{");
+    add_pair(json, "version", VERSION_NUMBER);
+    add_pair(json, "commit", VERSION_COMMIT);
+    text_addf(json, ", \"dirty\": %s", VERSION_DIRTY ? "true" : "false");
+    add_pair(json, "build", VERSION_BUILD);
+    add_pair(json, "compiler", "gcc " __VERSION__);
+    add_pair(json, "openblas", openblas_get_config());
+    add_pair(json, "sqlite", sqlite3_libversion());
+    add_pair(json, "libyaml", yaml_get_version_string());
+    add_pair(json, "cuda", *VERSION_CUDA ? VERSION_CUDA : "not in this build");
+    text_add(json, "}");
+}
+
+int machine_binary(struct hash *out)
+{
+    return hash_file(out, "/proc/self/exe");
+}
+
+int machine_read(struct machine *out)
+{
+    int rc;
+
+    read_facts(&out->facts);
+    read_environment(&out->environment);
+    read_software(&out->software);
+    out->fingerprint = hash_string(text_get(&out->facts));
+    if ((rc = text_failed(&out->facts)) < 0) return rc;
+    if ((rc = text_failed(&out->environment)) < 0) return rc;
+    if ((rc = text_failed(&out->software)) < 0) return rc;
+    return machine_binary(&out->binary);
+}
+
+void machine_clear(struct machine *m)
+{
+    text_clear(&m->facts);
+    text_clear(&m->environment);
+    text_clear(&m->software);
+}
+
+struct store_machine machine_row(const struct machine *m)
+{
+    return (struct store_machine){.fingerprint = m->fingerprint.hex, .facts = text_get(&m->facts)};
+}
+
+const char *machine_identity(const struct hash *binary)
+{
+    return VERSION_DIRTY ? binary->hex : VERSION_COMMIT;
+}
+
+struct store_software machine_software_row(const struct machine *m)
+{
+    return (struct store_software){.version = VERSION_NUMBER,
+                                   .commit = VERSION_COMMIT,
+                                   .dirty = VERSION_DIRTY,
+                                   .binary_hash = m->binary.hex,
+                                   .identity = machine_identity(&m->binary),
+                                   .facts = text_get(&m->software)};
+}
+
+void machine_peak_reset(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0) return;
+    if (write(fd, "5", 1) < 0) errno = 0; /* not allowed here: the peak is then the process's */
+    close(fd);
+}
+
+int64_t machine_peak_bytes(void)
+{
+    struct rusage usage;
+    char value[64];
+
+    field("/proc/self/status", "VmHWM", value, sizeof value);
+    if (*value) return strtoll(value, NULL, 10) * 1024;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+}
