@@ -1,0 +1,281 @@
+#include "harness/build.h"
+
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "harness/build_truth.h"
+#include "harness/cli.h"
+#include "harness/machine.h"
+#include "kernels/kernels.h"
+
+/* Codebooks are trained on the first so many of the group's training rows, as in the original. */
+enum { BOOK_ROWS = 1000000 };
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+int build_tell(struct build *b, const char *stage, int64_t done, int64_t total)
+{
+    b->run->watch.stage(b->run->watch.arg, stage, done, total);
+    return interrupted() ? fail(ERR_INVALID, "interrupted") : 0;
+}
+
+static int tell_progress(void *arg, const char *stage, int64_t done, int64_t total)
+{
+    return build_tell(arg, stage, done, total);
+}
+
+void build_warn(struct build *b, const char *text)
+{
+    if (*text) b->run->watch.warn(b->run->watch.arg, text);
+}
+
+void build_keep(struct build *b, const struct cache_artifact *a)
+{
+    struct text note = {0};
+
+    if (!b->run->plan->spec->cache || cache_save(a) == 0) return;
+    text_addf(&note, "cache: %s not kept: %s", a->kind, fail_text());
+    build_warn(b, text_get(&note));
+    text_clear(&note);
+}
+
+/* ---- open ---- */
+
+static int open_all(struct build *b)
+{
+    const struct plan *plan = b->run->plan;
+    struct phase *phase = &b->phase[b->nphases];
+    const struct backend_ops *ops;
+    int rc;
+
+    phase_begin(phase, "open", NULL);
+    if ((rc = dataset_open(&b->ds, &plan->spec->dataset)) < 0) return rc;
+    b->data = dataset_info(b->ds);
+    if (strcmp(b->data->identity.hex, plan->data.identity.hex) != 0)
+        return fail(ERR_FORMAT, "dataset %s: its files changed since the run began", b->data->name);
+    if ((rc = kernels_find(&ops, plan->backend)) < 0) return rc;
+    if ((rc = ops->open(&b->b, 0, b->group->trials->threads)) < 0) return rc;
+    ops->info(b->b, &b->device);
+    if (!(b->q = mem_new(b->data->nq * b->data->d, sizeof *b->q))) return ERR_NOMEM;
+    if ((rc = dataset_queries(b->ds, b->q)) < 0) return rc;
+    phase_end(phase, b->b);
+    b->nphases++;
+    return 0;
+}
+
+static int64_t block_rows(const struct build *b, int64_t rows)
+{
+    int64_t row_bytes = (int64_t)elem_bytes(b->data->elem) * b->data->d;
+    int64_t most = larger(b->run->plan->spec->add_batch, BUILD_BLOCK_BYTES / row_bytes);
+
+    return larger(1, smaller(rows, most));
+}
+
+static int create(struct build *b)
+{
+    const struct trial *t = b->group->trials;
+    const struct ivf_desc desc = {
+        .d = b->data->d,
+        .nlist = t->factory.nlist,
+        .m = t->factory.m,
+        .storage = t->storage,
+        .n = b->data->n,
+        .seed = (uint32_t)t->seed,
+        .coarse_iterations = (int)b->run->plan->spec->coarse_iterations,
+        .progress = tell_progress,
+        .arg = b,
+    };
+
+    return ivf_create(&b->ix, b->b, &desc);
+}
+
+/* ---- train ---- */
+
+/* The first rows of the training vectors, on the device, of the type they have on disk. */
+static int upload_training(struct build *b, struct mat *x, int64_t rows)
+{
+    size_t row_bytes = elem_bytes(b->data->elem) * (size_t)b->data->d, at = 0, bytes;
+    struct stream *s = NULL;
+    struct block block;
+    int rc, more;
+
+    *x = (struct mat){.elem = b->data->elem, .rows = rows, .d = b->data->d};
+    if ((rc = mem_bytes(&bytes, rows, row_bytes)) < 0) goto out;
+    if ((rc = b->b->ops->alloc(b->b, &x->data, bytes)) < 0) goto out;
+    if ((rc = stream_open(&s, b->ds, PART_LEARN, 0, rows, block_rows(b, rows))) < 0) goto out;
+    while ((more = stream_next(s, &block)) > 0) {
+        bytes = (size_t)block.rows * row_bytes;
+        if ((rc = b->b->ops->upload(b->b, x->data, at, block.ptr, bytes)) < 0) goto out;
+        at += bytes;
+        if ((rc = build_tell(b, "read", (int64_t)(at / row_bytes), rows)) < 0) goto out;
+    }
+    rc = more;
+out:
+    stream_close(s);
+    return rc;
+}
+
+static int learn(struct build *b)
+{
+    int64_t rows = b->group->train_rows;
+    struct mat x = {0};
+    int rc;
+
+    if ((rc = upload_training(b, &x, rows)) < 0) goto out;
+    rc = ivf_train(b->ix, &x, smaller(rows, BOOK_ROWS));
+out:
+    b->b->ops->release(b->b, &x.data);
+    return rc;
+}
+
+/*
+ * The file of a model: centroids and, for PQ, codebooks (m of KSUB of d / m). Its identity is of
+ * everything that shapes it. The software is part of that: a change of ours to training must
+ * show in the next result, not hide behind a file that the last build left.
+ */
+static int model_artifact(const struct build *b, const struct ivf_model *model,
+                          struct cache_artifact *out)
+{
+    const struct trial *t = b->group->trials;
+    int64_t row = (int64_t)sizeof(float) * b->data->d;
+    struct text key = {0};
+    int rc;
+
+    text_addf(&key, "software=%s data=%s nlist=%lld m=%d seed=%lld iterations=%lld rows=%lld",
+              machine_identity(&b->run->binary), b->data->identity.hex, (long long)t->factory.nlist,
+              t->factory.m, (long long)t->seed, (long long)b->run->plan->spec->coarse_iterations,
+              (long long)b->group->train_rows);
+    text_addf(&key, " backend=%s device=%s", b->b->ops->name, b->device.name);
+    *out = (struct cache_artifact){
+        .kind = "model",
+        .part = {{model->coarse, t->factory.nlist * row},
+                 {model->books, t->factory.m ? KSUB * row : 0}}
+    };
+    if ((rc = text_failed(&key)) == 0) out->identity = hash_string(text_get(&key));
+    text_clear(&key);
+    return rc;
+}
+
+/* *once = the nanoseconds that the cached model once took, and the index has it; 0: none. */
+static int take_cached(struct build *b, int64_t *once)
+{
+    const struct factory *f = &b->group->trials->factory;
+    struct ivf_model model = {0};
+    struct cache_artifact a;
+    struct text note = {0};
+    int rc = ERR_NOMEM;
+
+    *once = 0;
+    if (!(model.coarse = mem_new(f->nlist * b->data->d, sizeof(float)))) goto out;
+    if (f->m && !(model.books = mem_new((int64_t)KSUB * b->data->d, sizeof(float)))) goto out;
+    if ((rc = model_artifact(b, &model, &a)) < 0) goto out;
+    if ((rc = cache_load(&a, &note)) <= 0) goto out;
+    if ((rc = ivf_set_model(b->ix, &model)) < 0) goto out;
+    *once = a.ns;
+out:
+    build_warn(b, text_get(&note));
+    text_clear(&note);
+    mem_free(model.books);
+    mem_free(model.coarse);
+    return rc < 0 ? rc : 0;
+}
+
+static int train(struct build *b)
+{
+    struct phase *phase = &b->phase[b->nphases];
+    struct cache_artifact a;
+    int64_t once = 0;
+    int rc;
+
+    phase_begin(phase, "train", b->b);
+    if (b->run->plan->spec->cache && (rc = take_cached(b, &once)) < 0) return rc;
+    if (!once && (rc = learn(b)) < 0) return rc;
+    phase_end(phase, b->b);
+    b->nphases++;
+    if (once) {
+        phase->cached = 1;
+        phase->wall_ns = once;
+        return 0;
+    }
+    if ((rc = model_artifact(b, ivf_model(b->ix), &a)) < 0) return rc;
+    a.ns = phase->wall_ns;
+    build_keep(b, &a);
+    return 0;
+}
+
+/* ---- add ---- */
+
+/* One pass over the base; brute: NULL, or what looks at every block too. */
+static int add_pass(struct build *b, int pass, struct brute *brute)
+{
+    int64_t n = b->data->n, total = n * ivf_passes(b->ix), done = n * pass;
+    struct stream *s = NULL;
+    struct block block;
+    int rc, more;
+
+    if ((rc = stream_open(&s, b->ds, PART_BASE, 0, n, block_rows(b, n))) < 0) goto out;
+    while ((more = stream_next(s, &block)) > 0) {
+        if ((rc = ivf_add(b->ix, &block)) < 0) goto out;
+        if (brute && (rc = brute_add(brute, &block)) < 0) goto out;
+        if ((rc = build_tell(b, "add", done += block.rows, total)) < 0) goto out;
+    }
+    rc = more < 0 ? more : ivf_end_pass(b->ix);
+out:
+    stream_close(s);
+    return rc;
+}
+
+/* Fills the index; truth is found on the way and its time counted apart. */
+static int add(struct build *b)
+{
+    struct brute brute = {0};
+    struct phase *phase = &b->phase[b->nphases];
+    int64_t before;
+    int rc;
+
+    if ((rc = brute_begin(&brute, b)) < 0) goto out;
+    before = brute.ns;
+    phase_begin(phase, "add", b->b);
+    for (int pass = 0; pass < ivf_passes(b->ix); pass++)
+        if ((rc = add_pass(b, pass, pass == 0 ? &brute : NULL)) < 0) goto out;
+    phase_end(phase, b->b);
+    b->nphases++;
+    phase->wall_ns -= brute.ns - before;
+    rc = brute_end(&brute, b);
+out:
+    brute_clear(&brute);
+    return rc;
+}
+
+int build_index(struct build *b, struct run *run, const struct group *group)
+{
+    int rc;
+
+    b->run = run;
+    b->group = group;
+    if ((rc = open_all(b)) < 0) return rc;
+    if ((rc = create(b)) < 0) return rc;
+    if ((rc = train(b)) < 0) return fail_in(rc, "training");
+    if ((rc = add(b)) < 0) return fail_in(rc, "adding");
+    return 0;
+}
+
+void build_clear(struct build *b)
+{
+    ivf_free(b->ix);
+    if (b->b) b->b->ops->close(b->b);
+    dataset_close(b->ds);
+    mem_free(b->q);
+    mem_free(b->truth);
+    mem_free(b->truth_dist);
+    text_clear(&b->doubt);
+    *b = (struct build){0};
+}
