@@ -1,0 +1,159 @@
+#include "harness/evaluate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "engine/measure.h"
+#include "harness/build_truth.h"
+
+int evaluation_create(struct evaluation *e, int64_t nq)
+{
+    if (!(e->hits_1 = mem_new(nq, sizeof *e->hits_1))) return ERR_NOMEM;
+    if (!(e->hits_10 = mem_new(nq, sizeof *e->hits_10))) return ERR_NOMEM;
+    if (!(e->hits = mem_new(nq, sizeof *e->hits))) return ERR_NOMEM;
+    if (!(e->kth = mem_new(nq, sizeof *e->kth))) return ERR_NOMEM;
+    return 0;
+}
+
+void evaluation_clear(struct evaluation *e)
+{
+    mem_free(e->hits_1);
+    mem_free(e->hits_10);
+    mem_free(e->hits);
+    mem_free(e->kth);
+    text_clear(&e->doubt);
+    *e = (struct evaluation){0};
+}
+
+static void put(struct evaluation *e, const char *name, double value, const uint16_t *hits)
+{
+    e->metric[e->nmetrics].name = name;
+    e->metric[e->nmetrics].value = value;
+    e->metric[e->nmetrics++].hits = hits;
+}
+
+double evaluation_get(const struct evaluation *e, const char *name)
+{
+    for (int i = 0; i < e->nmetrics; i++)
+        if (strcmp(e->metric[i].name, name) == 0) return e->metric[i].value;
+    return NAN;
+}
+
+void evaluation_doubt(struct evaluation *e, const char *reason)
+{
+    if (e->doubt.len) text_add(&e->doubt, "; ");
+    text_add(&e->doubt, reason);
+}
+
+/* Recalls by id, as the original counts them. */
+static void recalls(struct evaluation *e, const struct build *b, int k, const vid *ids)
+{
+    static const struct {
+        int r;
+        const char *name;
+    } ranks[] = {
+        {1,   "recall_1"  },
+        {10,  "recall_10" },
+        {100, "recall_100"}
+    };
+
+    for (int i = 0; i < 3; i++) {
+        uint16_t *hits = ranks[i].r == 1 ? e->hits_1 : e->hits;
+        double value;
+
+        if (ranks[i].r > k) break;
+        value = measure_recall_1(ids, b->truth, b->data->nq, k, b->truth_k, ranks[i].r, hits);
+        put(e, ranks[i].name, value, ranks[i].r == 1 ? hits : NULL);
+    }
+}
+
+/* Recall by distance, as deep as both answers and truth go. */
+static int recall_tie(struct evaluation *e, struct build *b, int k, const float *dist)
+{
+    int r = k < b->truth_k ? k : b->truth_k, rc;
+
+    if (e->kth_r != r) {
+        e->kth_r = 0;
+        if ((rc = build_truth_kth(b, r, e->kth)) < 0) return rc;
+        e->kth_r = r;
+    }
+    put(e, "recall_tie", measure_recall_tie(dist, e->kth, b->data->nq, k, r, e->hits), NULL);
+    return 0;
+}
+
+double evaluate_allowed_fall(double p, int m, int64_t nq)
+{
+    return m == 0 ? 0 : 3 * sqrt(p * (1 - p) / (double)nq) + 0.002;
+}
+
+/* The same trial with the next fewer probes; NULL where there is none. */
+static const struct trial *fewer_probes(const struct group *g, const struct trial *t)
+{
+    const struct trial *best = NULL;
+
+    for (int i = 0; i < g->ntrials; i++) {
+        const struct trial *u = &g->trials[i];
+
+        if (u->skip || u->k != t->k || u->batch != t->batch || u->float16 != t->float16 ||
+            u->precomputed_tables != t->precomputed_tables || u->nprobe >= t->nprobe)
+            continue;
+        if (!best || u->nprobe > best->nprobe) best = u;
+    }
+    return best;
+}
+
+/* By distance for Flat: by id, a tie at the last rank could look like a fall. */
+static int doubt_fall(struct evaluation *e, struct build *b, const struct trial *t)
+{
+    const char *name = t->factory.m == 0 ? "recall_tie" : "intersection_10";
+    const struct trial *fewer = fewer_probes(b->group, t);
+    double value = evaluation_get(e, name), before;
+    char why[160];
+    int rc;
+
+    if (!fewer || isnan(value)) return 0;
+    rc = store_last_metric(b->run->db, b->run->id, fewer->identity.hex, name, &before);
+    if (rc <= 0) return rc;
+    if (!(before - value > evaluate_allowed_fall(before, t->factory.m, b->data->nq))) return 0;
+    snprintf(why, sizeof why, "%s falls from %.4f at nprobe %d to %.4f", name, before,
+             fewer->nprobe, value);
+    evaluation_doubt(e, why);
+    return 0;
+}
+
+static void doubt_repeats(struct evaluation *e, const struct build *b, int k, const vid *ids)
+{
+    int64_t i = measure_repeated_id(ids, b->data->nq, k);
+    char why[80];
+
+    if (i < 0) return;
+    snprintf(why, sizeof why, "query %lld has an id twice", (long long)i);
+    evaluation_doubt(e, why);
+}
+
+int evaluate(struct evaluation *e, struct build *b, const struct trial *t, const float *dist,
+             const vid *ids)
+{
+    const struct spec *spec = b->run->plan->spec;
+    int64_t nq = b->data->nq;
+    int rc;
+
+    e->nmetrics = 0;
+    text_reset(&e->doubt);
+    if (spec->measure_recall) {
+        recalls(e, b, t->k, ids);
+        if ((rc = recall_tie(e, b, t->k, dist)) < 0) return rc;
+    }
+    if (t->k >= 10 && b->truth_k >= 10) {
+        double share = measure_intersection(ids, b->truth, nq, t->k, b->truth_k, 10, e->hits_10);
+
+        if (spec->measure_recall) put(e, "krecall_10", share, NULL);
+        if (spec->measure_intersection) put(e, "intersection_10", share, e->hits_10);
+    }
+    if (b->doubt.len) evaluation_doubt(e, b->doubt.s);
+    doubt_repeats(e, b, t->k, ids);
+    if ((rc = doubt_fall(e, b, t)) < 0) return rc;
+    return text_failed(&e->doubt);
+}

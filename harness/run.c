@@ -1,0 +1,343 @@
+#include "harness/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/mem.h"
+#include "harness/build.h"
+#include "harness/cli.h"
+#include "harness/evaluate.h"
+#include "harness/timing.h"
+
+struct samples {
+    int n;
+    int64_t wall[TIMING_PASSES], device[TIMING_PASSES];
+};
+
+/* Room for the answers and times of one trial after another. */
+struct search {
+    struct run *run;
+    struct build *b;
+    float *dist; /* [nq][k] of the trial, k up to the group's largest */
+    vid *ids, *first_ids;
+    struct samples *warm, *timed; /* warm: the cold first pass, then the warm-up */
+    struct phase phase;
+    struct evaluation evaluation;
+};
+
+const char *run_status_name(enum store_status status)
+{
+    static const char *const names[] = {"ok", "failed", "skipped", "timeout", "oom", "interrupted"};
+
+    return names[status];
+}
+
+void run_trial_name(struct text *out, const struct group *g, const struct trial *t)
+{
+    text_addf(out, "%s nprobe=%d k=%d batch=%lld", g->label, t->nprobe, t->k, (long long)t->batch);
+}
+
+/* ---- rows ---- */
+
+static int store_trial_begin(struct run *r, const struct group *g, const struct trial *t,
+                             const char *device)
+{
+    const struct dataset_info *data = &r->plan->data;
+    const struct store_trial row = {
+        .run = r->id,
+        .identity = t->identity.hex,
+        .params = t->params,
+        .group_identity = g->identity.hex,
+        .dataset = data->name,
+        .dataset_identity = data->identity.hex,
+        .dataset_elem = elem_name(data->elem),
+        .n = data->n,
+        .nq = data->nq,
+        .d = data->d,
+        .index = t->index,
+        .backend = r->plan->backend,
+        .device = device,
+        .storage = t->factory.m ? NULL : elem_name(t->storage),
+        .gpus = t->gpus,
+        .replicas = t->replicas,
+        .float16 = t->float16,
+        .precomputed_tables = t->precomputed_tables,
+        .threads = t->threads,
+        .seed = t->seed,
+        .batch = t->batch,
+        .nlist = t->factory.nlist,
+        .k = t->k,
+        .nprobe = t->nprobe,
+    };
+
+    return store_begin(r->db, &row);
+}
+
+/* Notes that it is the store that failed. */
+static int stored(struct run *r, int rc)
+{
+    if (rc < 0) r->store_failed = 1;
+    return rc;
+}
+
+int run_record(struct run *r, const struct group *g, const struct trial *t, const char *device,
+               enum store_status status, const char *reason)
+{
+    int rc;
+
+    if ((rc = store_trial_begin(r, g, t, device)) < 0) return stored(r, rc);
+    return stored(r, store_end(r->db, status, reason, NULL));
+}
+
+static int store_phases(struct store *db, const struct phase *p, int n)
+{
+    int rc = 0;
+
+    for (int i = 0; i < n && rc == 0; i++)
+        rc = store_phase(db, p[i].name, p[i].wall_ns, p[i].device_ns, p[i].peak_host,
+                         p[i].peak_device, p[i].cached);
+    return rc;
+}
+
+static int store_samples(struct store *db, const char *stage, const struct samples *s, int from,
+                         int to)
+{
+    int rc = 0;
+
+    for (int i = from; i < to && rc == 0; i++)
+        rc = store_sample(db, stage, i - from, s->wall[i], s->device[i]);
+    return rc;
+}
+
+static int store_metrics(struct store *db, const struct evaluation *e, int64_t nq)
+{
+    int rc = 0;
+
+    for (int i = 0; i < e->nmetrics && rc == 0; i++) {
+        rc = store_metric(db, e->metric[i].name, e->metric[i].value);
+        if (rc == 0 && e->metric[i].hits)
+            rc = store_hits(db, e->metric[i].name, e->metric[i].hits, nq);
+    }
+    return rc;
+}
+
+static const char *flags(const struct search *s)
+{
+    int suspect = s->evaluation.doubt.len > 0;
+    int noisy = s->timed->n > 0 && timing_spread(s->timed->wall, s->timed->n) > 0.1;
+
+    if (suspect) return noisy ? "suspect,noisy" : "suspect";
+    return noisy ? "noisy" : NULL;
+}
+
+static int store_result(struct search *s)
+{
+    const struct build *b = s->b;
+    struct store *db = s->run->db;
+    const char *doubt = s->evaluation.doubt.len ? s->evaluation.doubt.s : NULL;
+    int rc;
+
+    if ((rc = store_phases(db, b->phase, b->nphases)) < 0) return rc;
+    if ((rc = store_phases(db, &s->phase, 1)) < 0) return rc;
+    if ((rc = store_samples(db, "first", s->warm, 0, 1)) < 0) return rc;
+    if ((rc = store_samples(db, "warmup", s->warm, 1, s->warm->n)) < 0) return rc;
+    if ((rc = store_samples(db, "search", s->timed, 0, s->timed->n)) < 0) return rc;
+    if ((rc = store_metrics(db, &s->evaluation, b->data->nq)) < 0) return rc;
+    return store_end(db, STATUS_OK, doubt, flags(s));
+}
+
+/* ---- search ---- */
+
+/* Searches all queries once, a batch at a time, and adds the times to out. */
+static int search_pass(struct search *s, const struct trial *t, struct samples *out)
+{
+    struct backend *b = s->b->b;
+    int64_t nq = s->b->data->nq, d = s->b->data->d, began;
+    int rc = 0;
+
+    out->device[out->n] = -1;
+    if (b->ops->device_ns) b->ops->device_ns(b, &out->device[out->n]);
+    began = clock_ns();
+    for (int64_t i = 0; i < nq && rc == 0; i += t->batch) {
+        int64_t rows = nq - i < t->batch ? nq - i : t->batch;
+
+        rc = ivf_search(s->b->ix, s->b->q + i * d, rows, t->k, t->nprobe, s->dist + i * t->k,
+                        s->ids + i * t->k);
+        if (rc == 0 && interrupted()) rc = fail(ERR_INVALID, "interrupted");
+    }
+    out->wall[out->n] = clock_ns() - began;
+    if (rc == 0 && b->ops->device_ns) rc = b->ops->device_ns(b, &out->device[out->n]);
+    out->n++;
+    return rc;
+}
+
+/* The cold first pass, warm-up, then repeats, as long as timing.h wants more. */
+static int search_passes(struct search *s, const struct trial *t)
+{
+    const struct spec *spec = s->run->plan->spec;
+    size_t bytes = (size_t)(s->b->data->nq * t->k) * sizeof *s->ids;
+    int rc;
+
+    s->warm->n = s->timed->n = 0;
+    phase_begin(&s->phase, "search", s->b->b);
+    if ((rc = search_pass(s, t, s->warm)) < 0) return rc;
+    memcpy(s->first_ids, s->ids, bytes);
+    while (timing_warming(s->warm->wall, s->warm->n, spec->warmup)) {
+        if ((rc = search_pass(s, t, s->warm)) < 0) return rc;
+        if ((rc = build_tell(s->b, "warm-up", s->warm->n, 0)) < 0) return rc;
+    }
+    while (timing_more(s->timed->wall, s->timed->n, spec->repeat)) {
+        if ((rc = search_pass(s, t, s->timed)) < 0) return rc;
+        if ((rc = build_tell(s->b, "search", s->timed->n, 0)) < 0) return rc;
+    }
+    phase_end(&s->phase, s->b->b);
+    return 0;
+}
+
+static int search_and_evaluate(struct search *s, const struct trial *t)
+{
+    size_t bytes = (size_t)(s->b->data->nq * t->k) * sizeof *s->ids;
+    int rc;
+
+    if ((rc = search_passes(s, t)) < 0) return rc;
+    if ((rc = evaluate(&s->evaluation, s->b, t, s->dist, s->ids)) < 0) return rc;
+    if (memcmp(s->first_ids, s->ids, bytes) != 0)
+        evaluation_doubt(&s->evaluation, "answers differ between passes");
+    return text_failed(&s->evaluation.doubt);
+}
+
+/* ---- trials ---- */
+
+static enum store_status status_of(int rc)
+{
+    if (interrupted()) return STATUS_INTERRUPTED;
+    return rc == ERR_NOMEM ? STATUS_OOM : STATUS_FAILED;
+}
+
+/*
+ * A row for trial i, which came to nothing by rc, whose text is the reason. 0: on with the next
+ * one; a code where there is no going on.
+ */
+static int record_failure(struct run *r, const struct build *b, const struct group *g, int i,
+                          int rc)
+{
+    enum store_status status = status_of(rc);
+    char reason[1024];
+    int recorded;
+
+    snprintf(reason, sizeof reason, "%s", fail_text());
+    recorded =
+        run_record(r, g, &g->trials[i], *b->device.name ? b->device.name : NULL, status, reason);
+    if (recorded < 0) return recorded;
+    r->watch.end(r->watch.arg, i, status, reason);
+    return rc == ERR_DEVICE || interrupted() ? fail(rc, "%s", reason) : 0;
+}
+
+static void describe(const struct search *s, struct text *out)
+{
+    const struct evaluation *e = &s->evaluation;
+
+    for (int i = 0; i < e->nmetrics; i++)
+        if (strcmp(e->metric[i].name, "recall_1") == 0 ||
+            strcmp(e->metric[i].name, "intersection_10") == 0)
+            text_addf(out, "%s %.4f  ", e->metric[i].name, e->metric[i].value);
+    if (s->timed->n)
+        text_addf(out, "%.3g ms", timing_quantile(s->timed->wall, s->timed->n, 0.5) / 1e6);
+    if (flags(s)) text_addf(out, "  %s", flags(s));
+    if (e->doubt.len) text_addf(out, " (%s)", e->doubt.s);
+}
+
+/* search -> evaluate -> store. A failed trial is stored, not an error here. */
+static int run_trial(struct search *s, const struct group *g, int i)
+{
+    const struct trial *t = &g->trials[i];
+    struct run *r = s->run;
+    struct text line = {0};
+    int rc;
+
+    r->watch.begin(r->watch.arg, i);
+    if ((rc = store_trial_begin(r, g, t, s->b->device.name)) < 0) return stored(r, rc);
+    if ((rc = search_and_evaluate(s, t)) < 0) return record_failure(r, s->b, g, i, rc);
+    if ((rc = store_result(s)) < 0) return stored(r, rc);
+    describe(s, &line);
+    r->watch.end(r->watch.arg, i, STATUS_OK, text_get(&line));
+    text_clear(&line);
+    return 0;
+}
+
+/* ---- the group ---- */
+
+/* Room for the answers of the largest of the trials to come. */
+static int search_create(struct search *s, struct run *r, struct build *b, const int *todo,
+                         int ntodo)
+{
+    const struct trial *trials = b->group->trials;
+    int64_t nq = b->data->nq, batch = 1;
+    int k = 1, nprobe = 1, rc;
+
+    for (int i = 0; i < ntodo; i++) {
+        const struct trial *t = &trials[todo[i]];
+
+        if (t->batch > batch) batch = t->batch;
+        if (t->k > k) k = t->k;
+        if (t->nprobe > nprobe) nprobe = t->nprobe;
+    }
+    s->run = r;
+    s->b = b;
+    if (!(s->dist = mem_new(nq * k, sizeof *s->dist))) return ERR_NOMEM;
+    if (!(s->ids = mem_new(nq * k, sizeof *s->ids))) return ERR_NOMEM;
+    if (!(s->first_ids = mem_new(nq * k, sizeof *s->first_ids))) return ERR_NOMEM;
+    if (!(s->warm = mem_new(1, sizeof *s->warm))) return ERR_NOMEM;
+    if (!(s->timed = mem_new(1, sizeof *s->timed))) return ERR_NOMEM;
+    if ((rc = evaluation_create(&s->evaluation, nq)) < 0) return rc;
+    return ivf_reserve(b->ix, batch < nq ? batch : nq, k, nprobe);
+}
+
+static void search_clear(struct search *s)
+{
+    mem_free(s->dist);
+    mem_free(s->ids);
+    mem_free(s->first_ids);
+    mem_free(s->warm);
+    mem_free(s->timed);
+    evaluation_clear(&s->evaluation);
+    *s = (struct search){0};
+}
+
+/* No index, no trials: each of them failed for this reason. An interrupt came upon the first. */
+static int record_all(struct run *r, const struct build *b, const struct group *g, const int *todo,
+                      int ntodo, int rc)
+{
+    char reason[1024];
+
+    snprintf(reason, sizeof reason, "%s", fail_text());
+    for (int i = 0; i < ntodo; i++) {
+        int recorded;
+
+        fail(rc, "%s", reason);
+        if ((recorded = record_failure(r, b, g, todo[i], rc)) < 0 &&
+            (r->store_failed || interrupted()))
+            return recorded;
+    }
+    return 0;
+}
+
+/* dataset -> train -> add: one index; then each of the group's trials: search -> evaluate -> store. */
+int run_group(struct run *r, const struct group *g, const int *todo, int ntodo)
+{
+    struct build b = {0};
+    struct search s = {0};
+    int rc;
+
+    if ((rc = build_index(&b, r, g)) < 0 || (rc = search_create(&s, r, &b, todo, ntodo)) < 0) {
+        rc = record_all(r, &b, g, todo, ntodo, rc);
+        goto out;
+    }
+    for (int i = 0; i < ntodo; i++)
+        if ((rc = run_trial(&s, g, todo[i])) < 0) goto out;
+out:
+    search_clear(&s);
+    build_clear(&b);
+    return rc;
+}
