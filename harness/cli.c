@@ -11,14 +11,17 @@
 #include "engine/base/mem.h"
 
 static const struct verb *const verbs[] = {
-    &verb_help,
+    &verb_run,    &verb_plan,    &verb_check, &verb_devices,
+    &verb_schema, &verb_version, &verb_help,  &verb_worker,
 };
 
-static volatile sig_atomic_t signal_caught;
+/* The last signal, and how many there were times SIGNALS. */
+static volatile sig_atomic_t caught;
+enum { SIGNALS = 256 };
 
 static void catch_signal(int sig)
 {
-    signal_caught = sig;
+    caught = caught / SIGNALS * SIGNALS + SIGNALS + sig;
 }
 
 void cli_catch_signals(void)
@@ -32,7 +35,12 @@ void cli_catch_signals(void)
 
 int interrupted(void)
 {
-    return signal_caught;
+    return caught % SIGNALS;
+}
+
+int interrupts(void)
+{
+    return caught / SIGNALS;
 }
 
 const struct verb *cli_verb(int i)

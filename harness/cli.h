@@ -81,9 +81,13 @@ int cli_db_path(struct text *out, const char *given);
 int cli_terminal(int fd); /* a terminal that can move its cursor: not TERM=dumb */
 int cli_colour(int fd);   /* such a terminal, and NO_COLOR is not set */
 
-/* From now on SIGINT and SIGTERM only set a flag, which interrupted() gives: the signal or 0. */
+/*
+ * From now on SIGINT and SIGTERM only set a flag: interrupted() gives the last of them or 0,
+ * interrupts() how many came.
+ */
 void cli_catch_signals(void);
 int interrupted(void);
+int interrupts(void);
 
 #ifdef __cplusplus
 }

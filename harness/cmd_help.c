@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "harness/cli.h"
+#include "harness/spec.h"
 
 static const char exit_codes[] =
     "\n"
@@ -35,13 +36,25 @@ static int topic(const char *name)
     return cli_error(EXIT_USAGE);
 }
 
+static int help_spec(void)
+{
+    struct text page = {0};
+    int rc;
+
+    spec_help(&page);
+    rc = text_failed(&page);
+    if (rc == 0) fputs(text_get(&page), stdout);
+    text_clear(&page);
+    return rc == 0 ? EXIT_DONE : cli_error(EXIT_TRIAL);
+}
+
 static int help(int argc, char **argv)
 {
     if (argc < 2 || argv[1][0] == '-') {
         overview();
         return EXIT_DONE;
     }
-    return topic(argv[1]);
+    return strcmp(argv[1], "spec") == 0 ? help_spec() : topic(argv[1]);
 }
 
 const struct verb verb_help = {
