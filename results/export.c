@@ -9,7 +9,7 @@
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
 #include "results/sql.h"
-#include "results/stats.h"
+#include "engine/base/stats.h"
 #include "results/summary.h"
 
 #define TEXT(name)                                                                                 \

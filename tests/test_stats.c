@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "results/stats.h"
+#include "engine/base/stats.h"
 
 static void test_stats__median_is_the_middle_or_between_the_two(void **state)
 {

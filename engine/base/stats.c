@@ -1,4 +1,4 @@
-#include "results/stats.h"
+#include "engine/base/stats.h"
 
 #include <math.h>
 #include <stdlib.h>
