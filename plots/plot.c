@@ -148,8 +148,8 @@ static void add_facts(struct text *out, const struct plot *p, const struct figur
     add_quoted(out, p->title ? p->title : f->shows);
     text_add(out, "\nsubtitle = ");
     add_quoted(out, text_get(&shared));
-    text_addf(out, "\nrecall = '%s'\nrecall_words = '%s'\nmany_seeds = %d\n", curves_value_names[a->value],
-              a->words, c->npoints > c->nmedians);
+    text_addf(out, "\nrecall = '%s'\nrecall_words = '%s'\nmany_seeds = %d\n",
+              curves_value_names[a->value], a->words, c->npoints > c->nmedians);
     if (f->value >= 0) {
         text_addf(out, "set xrange [%.2f:%.2f]\n", floor(x.low * 20 - 0.2) / 20,
                   x.high > 0.9 ? 1.0 : ceil(x.high * 20 + 0.2) / 20);
