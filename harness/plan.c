@@ -257,23 +257,25 @@ static void apply_rules(struct cell *c, struct trial *t)
         skip(c, t, SKIP_RULE, "nprobe %d > nlist %lld", t->nprobe, (long long)t->factory.nlist);
 }
 
+/* All that a trial would need and this version lacks, in one sentence. */
 static void apply_later(struct cell *c, struct trial *t)
 {
-    static const char later[] = "comes with a later version";
     static const char *const transforms[] = {"", "OPQ", "PCAR"};
+    const struct spec *s = c->plan->spec;
+    int64_t gpus = value_of(c, AXIS_GPUS);
+    struct text what = {0};
 
-    if (c->plan->spec->later)
-        skip(c, t, SKIP_LATER, "%s %s", c->plan->spec->later, later);
-    else if (!strcmp(c->plan->spec->dataset_name, "Deep1B"))
-        skip(c, t, SKIP_LATER, "dataset Deep1B %s", later);
-    else if (t->factory.transform != TRANSFORM_NONE)
-        skip(c, t, SKIP_LATER, "%s in a factory key %s", transforms[t->factory.transform], later);
-    else if (value_of(c, AXIS_GPUS) > 1)
-        skip(c, t, SKIP_LATER, "gpus %lld %s", (long long)value_of(c, AXIS_GPUS), later);
-    else if (t->replicas > 1)
-        skip(c, t, SKIP_LATER, "replicas %d %s", t->replicas, later);
-    else if (!t->factory.m && (t->storage == ELEM_F16 || t->storage == ELEM_I8))
-        skip(c, t, SKIP_LATER, "storage %s %s", elem_name(t->storage), later);
+    if (!strcmp(s->dataset_name, "Deep1B")) text_add(&what, ", dataset Deep1B");
+    if (t->factory.transform != TRANSFORM_NONE)
+        text_addf(&what, ", %s in a key", transforms[t->factory.transform]);
+    if (gpus > 1) text_addf(&what, ", gpus %lld", (long long)gpus);
+    if (t->replicas > 1) text_addf(&what, ", replicas %d", t->replicas);
+    if (!t->factory.m && (t->storage == ELEM_F16 || t->storage == ELEM_I8))
+        text_addf(&what, ", storage %s", elem_name(t->storage));
+    if (s->later) text_addf(&what, ", %s", s->later);
+    if (what.len) skip(c, t, SKIP_LATER, "%s: with a later version", text_get(&what) + 2);
+    if (text_failed(&what)) c->failed = ERR_NOMEM;
+    text_clear(&what);
 }
 
 /* ---- all trials ---- */

@@ -225,14 +225,18 @@ static void complete(struct reading *r)
     struct spec *s = r->spec;
     const struct spec_key *key;
     struct mark *at = spec_alloc(r, spec_key_count(), sizeof *at);
+    struct text later = {0};
 
     if (!s->name) s->name = default_name(r);
     if (!at || !s->name) return;
     for (int i = 0; (key = spec_key(i)); i++) {
         if (r->given[i]) at[i] = r->given[i]->at;
-        if (!s->later && asks_for_later(r, key)) s->later = (char *)(uintptr_t)key->name;
+        if (asks_for_later(r, key)) text_addf(&later, "%s%s", later.len ? ", " : "", key->name);
     }
     s->at = at;
+    if (later.len && !(s->later = arena_string(&s->arena, text_get(&later)))) r->failed = ERR_NOMEM;
+    if (text_failed(&later)) r->failed = ERR_NOMEM;
+    text_clear(&later);
     complete_dataset(s);
     for (int i = 0; i < s->measure.count; i++) {
         s->measure_recall |= s->measure.v[i] == MEASURE_RECALL;

@@ -91,7 +91,7 @@ struct spec {
     int shard;
     struct spec_ints devices, seeds, train_seeds;
     int64_t limits_seconds, limits_memory; /* SPEC_AUTO: none */
-    char *later; /* the first key asked for that comes later, for all trials; NULL: none */
+    char *later; /* those of the spec's keys that come with a later version; NULL: none */
 
     struct spec_exclude *exclude;
     int nexclude;
