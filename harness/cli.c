@@ -11,8 +11,8 @@
 #include "engine/base/mem.h"
 
 static const struct verb *const verbs[] = {
-    &verb_run,    &verb_plan,    &verb_check, &verb_devices,
-    &verb_schema, &verb_version, &verb_help,  &verb_worker,
+    &verb_run,     &verb_plan, &verb_check,  &verb_export,  &verb_plot, &verb_report,
+    &verb_devices, &verb_db,   &verb_schema, &verb_version, &verb_help, &verb_worker,
 };
 
 /* The last signal, and how many there were times SIGNALS. */

@@ -193,8 +193,12 @@ int plot_draw(const struct plot *p)
     char version[64];
     int rc;
 
-    if (!f) return fail(ERR_INVALID, "no figure is named %s", p->figure);
-    if (!a) return fail(ERR_INVALID, "%s is not a recall to draw against", p->x);
+    if (!f)
+        return fail(ERR_INVALID, "no figure is named %s; `ivfbench plot --help` lists them",
+                    p->figure);
+    if (!a)
+        return fail(ERR_INVALID,
+                    "%s is not a recall to draw against; `ivfbench plot --help` lists them", p->x);
     if ((rc = curves_create(&c, p->csv)) < 0) goto out;
     if ((rc = check_drawable(p, f, a, c)) < 0) goto out;
     if ((rc = file_mkdirs(p->dir)) < 0) goto out;

@@ -1,0 +1,79 @@
+/* report: one HTML page of what is in the store. */
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "harness/publish.h"
+#include "harness/shelf.h"
+
+static const char help[] =
+    "Usage: ivfbench report [OPTION...]\n"
+    "\n"
+    "Writes one self-contained HTML page: the picture, the table, machine and software, the spec,\n"
+    "the commands that give the same again. The picture's files lie beside it. Without a filter\n"
+    "it shows the latest run; with one, all that matches, and the facts of its latest run.\n"
+    "\n"
+    "  --out FILE      the page (default: report.html)\n"
+    "  --spec GLOB, --dataset GLOB, --index GLOB, --run N, --db FILE   as in export\n"
+    "\n"
+    "Exit codes: 0 done, 2 command line or no such database, 4 nothing matched, 5 gnuplot or the\n"
+    "database failed.\n"
+    "\n"
+    "Example: ivfbench report --spec 'sift*' --out sift.html\n";
+
+static int see_latest(void *arg, const struct export_row *row)
+{
+    int64_t *latest = arg;
+
+    if (row->run > *latest) *latest = row->run;
+    return 0;
+}
+
+static int write_report(struct shelf *s, const char *path)
+{
+    int64_t latest = s->run;
+    char *copy;
+    int rc;
+
+    if (latest == 0) {
+        rc = export_each(s->db, &s->filter, see_latest, &latest);
+        if (rc <= 0) return rc < 0 ? shelf_error(rc) : shelf_nothing(s);
+    }
+    if (!s->filter.spec && !s->filter.dataset && !s->filter.index) s->filter.run = latest;
+    rc = export_each(s->db, &s->filter, see_latest, &(int64_t){0});
+    if (rc <= 0) return rc < 0 ? shelf_error(rc) : shelf_nothing(s);
+    if (!(copy = mem_string(path))) return cli_error(EXIT_ENVIRONMENT);
+    rc = publish_report(s->db, &s->filter, latest, dirname(copy), path);
+    mem_free(copy);
+    if (rc < 0) return shelf_error(rc);
+    puts(path);
+    return EXIT_DONE;
+}
+
+static int run(int argc, char **argv)
+{
+    struct shelf s = {0};
+    struct cli_list words = {0};
+    const char *path = NULL;
+    const struct cli_option options[] = {
+        SHELF_OPTIONS(s), {"--out", CLI_STRING, &path},
+         {0 }
+    };
+    int code;
+
+    if (cli_parse(options, argc, argv, &words) < 0) {
+        code = cli_error(EXIT_USAGE);
+    } else if (words.count > 0) {
+        fail(ERR_INVALID, "report takes no %s; --spec GLOB chooses specs", words.v[0]);
+        code = cli_error(EXIT_USAGE);
+    } else if ((code = shelf_open(&s)) == EXIT_DONE) {
+        code = write_report(&s, path ? path : "report.html");
+    }
+    store_close(s.db);
+    cli_list_clear(&words);
+    return code;
+}
+
+const struct verb verb_report = {
+    .name = "report", .summary = "one HTML page: picture, table, facts", .help = help, .run = run};
