@@ -133,16 +133,21 @@ out:
 
 struct files {
     const char *base, *query, *learn, *truth; /* NULL: no such file */
-    int64_t promised;                         /* base rows that a layout's name promises; 0: any */
+    int d;                                    /* that a layout's name promises; 0: any */
+    int64_t promised;                         /* base rows that it promises; 0: any */
     int64_t limit;                            /* as in the spec */
 };
 
-/* How many base rows are used, and whether truth, made for all of them, still holds. */
-static int count_rows(struct dataset *ds, const struct files *f, int *truth_holds)
+/* Whether base keeps its promises, how many of its rows are used, and whether
+   truth, made for all of them, still holds. */
+static int check_base(struct dataset *ds, const struct files *f, int *truth_holds)
 {
     const struct vecs *base = ds->base;
     int64_t all = f->promised ? f->promised : base->rows;
 
+    if (f->d && base->d != f->d)
+        return fail(ERR_FORMAT, "%s: d = %d, but data set %s has d = %d", base->path, base->d,
+                    ds->info.name, f->d);
     if (base->rows < all)
         return fail(ERR_FORMAT, "%s: holds %lld rows, but data set %s needs %lld", base->path,
                     (long long)base->rows, ds->info.name, (long long)all);
@@ -160,7 +165,7 @@ static int open_files(struct dataset *ds, const struct files *f)
     int rc, truth_holds = 0;
 
     if ((rc = open_vectors(&ds->base, f->base)) < 0) return rc;
-    if ((rc = count_rows(ds, f, &truth_holds)) < 0) return rc;
+    if ((rc = check_base(ds, f, &truth_holds)) < 0) return rc;
     if ((rc = open_vectors(&ds->query, f->query)) < 0) return rc;
     if (f->learn && (rc = open_vectors(&ds->learn, f->learn)) < 0) return rc;
     if ((rc = check_shapes(ds)) < 0) return rc;
@@ -174,7 +179,7 @@ static int open_files(struct dataset *ds, const struct files *f)
 
 static int open_custom(struct dataset *ds, const struct dataset_desc *desc)
 {
-    const struct files f = {desc->base, desc->query, desc->learn, desc->truth, 0, desc->limit};
+    const struct files f = {desc->base, desc->query, desc->learn, desc->truth, 0, 0, desc->limit};
 
     if (!desc->query)
         return fail(ERR_INVALID, "data set \"%s\" has a base file but no query file", desc->name);
@@ -187,10 +192,12 @@ static int exists(const char *path)
     return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
-static int open_bigann(struct dataset *ds, const struct dataset_desc *desc, int millions)
+static int open_bigann(struct dataset *ds, const struct dataset_desc *desc,
+                       const struct dataset_layout *layout)
 {
     struct text base = {0}, query = {0}, learn = {0}, truth = {0};
-    struct files f = {.promised = (int64_t)millions * MILLION, .limit = desc->limit};
+    struct files f = {
+        .d = layout->d, .promised = (int64_t)layout->millions * MILLION, .limit = desc->limit};
     const char *sub = "";
     int rc;
 
@@ -205,7 +212,7 @@ static int open_bigann(struct dataset *ds, const struct dataset_desc *desc, int 
     }
     text_addf(&query, "%s%s/bigann_query.bvecs", desc->root, sub);
     text_addf(&learn, "%s%s/bigann_learn.bvecs", desc->root, sub);
-    text_addf(&truth, "%s%s/gnd/idx_%dM.ivecs", desc->root, sub, millions);
+    text_addf(&truth, "%s%s/gnd/idx_%dM.ivecs", desc->root, sub, layout->millions);
     if (base.failed || query.failed || learn.failed || truth.failed) {
         rc = ERR_NOMEM;
         goto out;
@@ -235,7 +242,7 @@ static int open_named(struct dataset *ds, const struct dataset_desc *desc)
                     desc->name);
     if (desc->base) return open_custom(ds, desc);
     if (rc < 0) return rc;
-    if (layout.kind == LAYOUT_BIGANN) return open_bigann(ds, desc, layout.millions);
+    if (layout.kind == LAYOUT_BIGANN) return open_bigann(ds, desc, &layout);
     if (layout.kind == LAYOUT_DEEP1B)
         return fail(ERR_UNSUPPORTED, "data set Deep1B comes with a later version");
     return fail(ERR_INVALID,
@@ -319,9 +326,9 @@ static int check_finite(const struct dataset *ds, const float *q)
     for (int64_t i = 0; i < ds->info.nq; i++)
         for (int t = 0; t < ds->info.d; t++)
             if (!isfinite(q[i * ds->info.d + t]))
-                return fail(ERR_FORMAT, "%s: query %lld holds a %s at dimension %d",
-                            ds->query->path, (long long)i,
-                            isnan(q[i * ds->info.d + t]) ? "NaN" : "infinity", t);
+                return fail(ERR_FORMAT, "%s: query %lld holds %s at dimension %d", ds->query->path,
+                            (long long)i, isnan(q[i * ds->info.d + t]) ? "a NaN" : "an infinity",
+                            t);
     return 0;
 }
 

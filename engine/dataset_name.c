@@ -49,12 +49,13 @@ static int edits(const char *a, const char *b)
 /* "SIFT" in any case, a number, anything: what the original took as it came. */
 static int refuse_bigann(const char *name)
 {
+    const char *tail = name + 4 + strspn(name + 4, "0123456789");
     long n = strtol(name + 4, NULL, 10);
 
-    if (n >= 1 && n <= MILLIONS_MAX && strcasecmp(name + 4 + strspn(name + 4, "0123456789"), "B"))
+    if (!strcasecmp(tail, "B")) n = n < MILLIONS_MAX ? n * 1000 : 0;
+    if (n >= 1 && n <= MILLIONS_MAX)
         return fail(ERR_INVALID, "there is no data set \"%s\"; did you mean SIFT%ldM?", name, n);
-    return fail(ERR_INVALID, "there is no data set \"%s\": BIGANN's are SIFT1M ... SIFT1000M",
-                name);
+    return fail(ERR_INVALID, "there is no data set \"%s\": BIGANN's are SIFT1M ... SIFT1000M", name);
 }
 
 int dataset_layout_of(struct dataset_layout *out, const char *name)

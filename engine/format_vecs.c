@@ -127,7 +127,8 @@ int vecs_open(struct vecs **out, const char *path)
     v->fd = -1;
     if (!(v->path = mem_string(path))) goto out;
     if ((rc = vecs_kind_of(&v->kind, path)) < 0) goto out;
-    if ((v->fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(v->fd, &st)) {
+    /* without O_NONBLOCK, the opening of a pipe would wait for somebody to write */
+    if ((v->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 || fstat(v->fd, &st)) {
         rc = fail_errno(ERR_IO, errno, "%s", path);
         goto out;
     }
