@@ -14,8 +14,18 @@ static void check_hits(const uint16_t *got, const uint16_t *want, int64_t nq)
 }
 
 /* Three answers for each of four queries; truth is two wide, on purpose another width. */
-static const vid ids[4][3] = {{7, 1, 2}, {3, 8, 4}, {5, -1, -1}, {-1, -1, -1}};
-static const vid truth[4][2] = {{7, 2}, {8, 3}, {6, 5}, {0, 1}};
+static const vid ids[4][3] = {
+    {7,  1,  2 },
+    {3,  8,  4 },
+    {5,  -1, -1},
+    {-1, -1, -1}
+};
+static const vid truth[4][2] = {
+    {7, 2},
+    {8, 3},
+    {6, 5},
+    {0, 1}
+};
 
 static void test_measure__recall_1_looks_for_the_nearest_among_the_first_r(void **state)
 {
@@ -94,7 +104,11 @@ static void test_measure__widest_answers_fit(void **state)
 static void test_measure__tied_answer_counts_as_found(void **state)
 {
     /* the second query found neither true neighbour, but vectors just as near */
-    const float dist[3][3] = {{0, 1, 2}, {5, 5, 6}, {1, INFINITY, INFINITY}};
+    const float dist[3][3] = {
+        {0, 1,        2       },
+        {5, 5,        6       },
+        {1, INFINITY, INFINITY}
+    };
     const float kth[3] = {1, 5, 3};
     uint16_t hits[3];
 
@@ -114,7 +128,11 @@ static void test_measure__unfilled_place_never_ties(void **state)
 
 static void test_measure__padding_is_no_repetition(void **state)
 {
-    const vid repeats[3][3] = {{1, 2, 3}, {1, 2, -1}, {6, 5, 6}};
+    const vid repeats[3][3] = {
+        {1, 2, 3 },
+        {1, 2, -1},
+        {6, 5, 6 }
+    };
 
     (void)state;
     assert_int_equal(measure_repeated_id(ids[0], 4, 3), -1);

@@ -191,7 +191,7 @@ static double dimension_at(const int32_t *near, int k)
 
 /*
  * Like photosift200k's 23.2, the estimate for 200,000 rows is 23.4 (synthetic.c has the study).
- * Fewer rows show the set more coarsely: 20,000 give 20.2 for this seed, 19.0 ... 20.8 for others.
+ * Fewer rows show the set more coarsely: 20,000 give 20.1 for this seed, 18.9 ... 20.8 for others.
  */
 static void test_synthetic__intrinsic_dimension_is_that_of_sift(void **state)
 {
