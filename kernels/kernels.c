@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/fail.h"
+#include "kernels/cpu/product.h"
 
 extern const struct backend_ops backend_cpu;
 
@@ -19,6 +20,11 @@ int kernels_find(const struct backend_ops **out, const char *name)
     for (int i = 0; (*out = kernels_backend(i)); i++)
         if (strcmp((*out)->name, name) == 0) return 0;
     return fail(ERR_UNSUPPORTED, "backend %s: not in this build, which has cpu", name);
+}
+
+const char *kernels_blas_coretype(void)
+{
+    return product_coretype();
 }
 
 #ifdef WITH_CUDA

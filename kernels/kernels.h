@@ -14,6 +14,12 @@ const struct backend_ops *kernels_backend(int i);
 /* By name ("cpu", "cuda"); ERR_UNSUPPORTED says what this build has instead. */
 int kernels_find(const struct backend_ops **out, const char *name);
 
+/*
+ * What OPENBLAS_CORETYPE a process that is to compute should be started with; NULL: leave it as
+ * it is (kernels/cpu/product.h says why).
+ */
+const char *kernels_blas_coretype(void);
+
 /* Facts of the CUDA devices of this machine, for `devices`. */
 struct kernels_gpu {
     char name[96];

@@ -67,21 +67,44 @@ SIMD_CLONES void codes_decode(const uint8_t *code, const float *centroid, const 
     }
 }
 
-float codes_distance(const float *q, const uint8_t *code, const float *centroid, const float *books,
-                     int m, int dsub)
+/* The four codes at once; sum[l] in dimension order each. */
+SIMD_INLINE void distances_of_four(const float *q, const uint8_t *const code[4],
+                                   const float *const centroid[4], const float *books, int m,
+                                   int dsub, double sum[4])
 {
-    double sum = 0;
-
     for (int s = 0; s < m; s++) {
-        const float *word = books + ((int64_t)s * KSUB + code[s]) * dsub;
+        const float *word[4];
 
+        for (int l = 0; l < 4; l++)
+            word[l] = books + ((int64_t)s * KSUB + code[l][s]) * dsub;
         for (int j = 0; j < dsub; j++) {
-            double diff = q[s * dsub + j] - ((double)centroid[s * dsub + j] + (double)word[j]);
+            for (int l = 0; l < 4; l++) {
+                double x = (double)centroid[l][s * dsub + j] + (double)word[l][j];
+                double diff = q[s * dsub + j] - x;
 
-            sum += diff * diff;
+                sum[l] += diff * diff;
+            }
         }
     }
-    return (float)sum;
+}
+
+SIMD_CLONES void codes_distances(const float *q, const uint8_t *const *code,
+                                 const float *const *centroid, int n, const float *books, int m,
+                                 int dsub, float *out)
+{
+    for (int i = 0; i < n; i += 4) {
+        const uint8_t *four[4];
+        const float *around[4];
+        double sum[4] = {0};
+
+        for (int l = 0; l < 4; l++) { /* with fewer than four, the last stands in */
+            four[l] = code[i + l < n ? i + l : n - 1];
+            around[l] = centroid[i + l < n ? i + l : n - 1];
+        }
+        distances_of_four(q, four, around, books, m, dsub, sum);
+        for (int l = 0; l < 4 && i + l < n; l++)
+            out[i + l] = (float)sum[l];
+    }
 }
 
 /* ---- the steps of training ---- */

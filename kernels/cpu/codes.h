@@ -18,8 +18,11 @@ void codes_encode(const float *r, int m, int dsub, const float *books_t, uint8_t
 void codes_decode(const uint8_t *code, const float *centroid, const float *books, int m, int dsub,
                   float *x);
 
-/* The distance of terms.h from q[d] to where a code says its vector is: sums in fp64. */
-float codes_distance(const float *q, const uint8_t *code, const float *centroid, const float *books,
-                     int m, int dsub);
+/*
+ * out[i] = the distance of terms.h from q[d] to where code[i] with centroid[i] says its vector is,
+ * i < n: sums in fp64, four codes side by side so that the additions overlap.
+ */
+void codes_distances(const float *q, const uint8_t *const *code, const float *const *centroid,
+                     int n, const float *books, int m, int dsub, float *out);
 
 #endif

@@ -160,6 +160,7 @@ static float bound_of(float score, float margin)
     return margin == 0 ? score : nextafterf((float)((double)score + 2.0 * margin), INFINITY);
 }
 
+/* A lower bound, and who is over it gone. */
 static void tighten(struct pool *p, float kth)
 {
     float bound = bound_of(kth, p->margin);
@@ -167,9 +168,12 @@ static void tighten(struct pool *p, float kth)
 
     if (bound < p->bound) p->bound = bound;
     for (int i = 0; i < p->count; i++) {
-        if (p->score[i] > p->bound) continue;
-        p->score[kept] = p->score[i];
-        p->pos[kept++] = p->pos[i];
+        float score = p->score[i];
+        int64_t pos = p->pos[i];
+
+        p->score[kept] = score; /* no branch: nobody can foretell it */
+        p->pos[kept] = pos;
+        kept += score <= p->bound;
     }
     p->count = kept;
 }
@@ -200,41 +204,110 @@ static void thin_exactly(struct pool *p)
     tighten(p, worst);
 }
 
+/* How many of v[n] are at most limit. */
+SIMD_CLONES static int count_within(const float *v, int n, float limit)
+{
+    vi hits = {0};
+    int within = 0, i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        hits -= vf_load(v + i) <= limit;
+    for (; i < n; i++)
+        within += v[i] <= limit;
+    for (int l = 0; l < LANES; l++)
+        within += hits[l];
+    return within;
+}
+
+/*
+ * A value that at least k of v[n] are at most, and few more than k: halving the range and
+ * counting, which has no branches to mispredict as a quickselect has.
+ */
+static float about_kth(const float *v, int n, int k)
+{
+    enum { HALVINGS = 24 };
+    float lo = v[0], hi = v[0];
+
+    for (int i = 1; i < n; i++) {
+        lo = v[i] < lo ? v[i] : lo;
+        hi = v[i] > hi ? v[i] : hi;
+    }
+    for (int step = 0; step < HALVINGS; step++) {
+        float mid = lo / 2 + hi / 2;
+        int within;
+
+        if (mid <= lo || mid >= hi) break;
+        within = count_within(v, n, mid);
+        if (within < k) {
+            lo = mid;
+            continue;
+        }
+        hi = mid;
+        if (within <= k + k / 16 + 2) break;
+    }
+    return hi;
+}
+
 void pool_shrink(struct pool *p)
 {
-    memcpy(p->tmp_dist, p->score, (size_t)p->count * sizeof *p->score);
-    tighten(p, kth_smallest(p->tmp_dist, p->count, p->k));
+    tighten(p, about_kth(p->score, p->count, p->k));
     if (p->count > p->cap - p->cap / 4) thin_exactly(p);
 }
 
-/* Whether any of 64 scores is within the bound; a NaN is. */
+static void push(struct pool *p, float score, int64_t pos)
+{
+    if (!(score <= p->bound)) {
+        if (p->margin < INFINITY) return;
+        score = 0;
+    }
+    p->score[p->count] = score;
+    p->pos[p->count++] = pos;
+}
+
+/* Whether any of a block's scores is within the bound. */
 SIMD_INLINE int any_within(const float *norm, const float *dot, float bound)
 {
     vi hits = {0};
     int32_t any = 0;
 
-    for (int j = 0; j < 4 * LANES; j += LANES) {
-        vf score = vf_load(norm + j) - 2 * vf_load(dot + j);
-
-        hits |= ~(score > bound);
-    }
+    for (int j = 0; j < POOL_BLOCK; j += LANES)
+        hits |= vf_load(norm + j) - 2 * vf_load(dot + j) <= bound;
     for (int l = 0; l < LANES; l++)
         any |= hits[l];
     return any;
 }
 
+/* push of a block, without a branch on what cannot be foretold. */
+SIMD_INLINE void push_block(struct pool *p, const float *norm, const float *dot, int64_t pos)
+{
+    const float bound = p->bound;
+    int count = p->count;
+
+    for (int j = 0; j < POOL_BLOCK; j++) {
+        float score = norm[j] - 2 * dot[j];
+
+        p->score[count] = score;
+        p->pos[count] = pos + j;
+        count += score <= bound;
+    }
+    p->count = count;
+}
+
 SIMD_CLONES void pool_push_products(struct pool *p, const float *norm, const float *dot, int64_t n,
                                     int64_t pos)
 {
-    int64_t i = 0;
+    for (int64_t i = 0; i < n; i += POOL_BLOCK) {
+        int whole = n - i >= POOL_BLOCK && p->margin < INFINITY;
 
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        if (!any_within(norm + i, dot + i, p->bound)) continue;
-        for (int64_t j = i; j < i + 4 * LANES; j++)
-            pool_push(p, norm[j] - 2 * dot[j], pos + j);
+        if (whole && !any_within(norm + i, dot + i, p->bound)) continue;
+        if (p->count + POOL_BLOCK > p->cap) pool_shrink(p);
+        if (whole) {
+            push_block(p, norm + i, dot + i, pos + i);
+            continue;
+        }
+        for (int64_t j = i; j < n && j < i + POOL_BLOCK; j++)
+            push(p, norm[j] - 2 * dot[j], pos + j);
     }
-    for (; i < n; i++)
-        pool_push(p, norm[i] - 2 * dot[i], pos + i);
 }
 
 void pool_finish(struct pool *p, float *dist, vid *ids)

@@ -27,10 +27,13 @@ struct pool {
     vid *tmp_ids;
 };
 
-/* How many places a pool for k answers has, in score, pos and both tmp. */
+enum { POOL_BLOCK = 64 }; /* scores looked at together; room for them is made beforehand */
+
+/* How many places a pool for k answers has, in score, pos and both tmp: a quarter is at least a
+   block, so that thinning out always makes room for one. */
 static inline int64_t pool_cap(int64_t k)
 {
-    return 2 * k + 64;
+    return 2 * k + 4 * POOL_BLOCK;
 }
 
 /* Empties p for a query; its arrays stay. */
@@ -40,22 +43,10 @@ void pool_start(struct pool *p, int k, float q_norm, float margin, pool_exact ex
 /* Drops what cannot win, so that there is room again, and tightens the bound. */
 void pool_shrink(struct pool *p);
 
-/* A score of NaN rules nothing out where the margin says that scores mean nothing. */
-static inline void pool_push(struct pool *p, float score, int64_t pos)
-{
-    if (!(score <= p->bound)) {
-        if (p->margin < INFINITY) return;
-        score = 0;
-    }
-    if (p->count == p->cap) {
-        pool_shrink(p);
-        if (score > p->bound) return;
-    }
-    p->score[p->count] = score;
-    p->pos[p->count++] = pos;
-}
-
-/* Pushes the vectors pos ... pos + n - 1, whose score is norm[i] - 2 dot[i]. */
+/*
+ * Pushes the vectors pos ... pos + n - 1, whose score is norm[i] - 2 dot[i]. A score of NaN rules
+ * nothing out where an infinite margin says that scores mean nothing.
+ */
 void pool_push_products(struct pool *p, const float *norm, const float *dot, int64_t n,
                         int64_t pos);
 

@@ -2,6 +2,8 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <stdlib.h>
+#include <strings.h>
 
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
@@ -21,6 +23,24 @@ float product_margin(double q_norm, double x_norm, int d, int whole)
     if (!(all < 1e37)) return INFINITY; /* fp32 overflows: scores mean nothing */
     /* d + 8: the sum's length and the roundings around it; 1.01: second-order terms */
     return (float)(1.01 * u * (d + 8.0) * all);
+}
+
+const char *product_coretype(void)
+{
+#ifdef __x86_64__
+    static const char *const old[] = {"Prescott", "Core2",   "Penryn",      "Dunnington",
+                                      "Nehalem",  "Generic", "Sandybridge", "Atom"};
+    const char *core = openblas_get_corename();
+
+    if (getenv("OPENBLAS_CORETYPE")) return NULL;
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
+        if (strcasecmp(core, old[i])) continue;
+        if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+            return "SkylakeX";
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+    }
+#endif
+    return NULL;
 }
 
 /* The largest error of one small product, in units of the bound it must keep. */

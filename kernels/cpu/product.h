@@ -23,6 +23,13 @@ void product(const float *a, int64_t rows, const float *b, int64_t n, int d, flo
  */
 float product_margin(double q_norm, double x_norm, int d, int whole);
 
+/*
+ * What OPENBLAS_CORETYPE a process that is to compute should be started with, NULL to leave it:
+ * an OpenBLAS older than the processor falls back to kernels from before AVX (seen: 0.3.21 takes
+ * a 2023 Xeon for a Prescott, four times slower), and looks at the variable before main starts.
+ */
+const char *product_coretype(void);
+
 /* One BLAS thread per caller, and a check that this machine's BLAS multiplies right. */
 int product_open(void);
 

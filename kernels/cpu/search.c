@@ -253,12 +253,18 @@ static void exact_pq(const void *ctx, const int64_t *pos, int n, float *dist, vi
     const struct query *query = ctx;
     const struct lists *l = query->l;
 
-    for (int i = 0; i < n; i++) {
-        ids[i] = lists_id(l, pos[i]);
+    for (int i = 0; i < n; i += 16) {
+        const uint8_t *code[16];
+        const float *centroid[16];
+        int some = n - i < 16 ? n - i : 16;
+
+        for (int j = 0; j < some; j++) {
+            ids[i + j] = lists_id(l, pos[i + j]);
+            code[j] = l->rows + pos[i + j] * l->row_bytes;
+            centroid[j] = l->coarse + list_at(l, pos[i + j]) * l->desc.d;
+        }
         if (dist)
-            dist[i] = codes_distance(query->q, l->rows + pos[i] * l->row_bytes,
-                                     l->coarse + list_at(l, pos[i]) * l->desc.d, l->books,
-                                     l->desc.m, l->dsub);
+            codes_distances(query->q, code, centroid, some, l->books, l->desc.m, l->dsub, dist + i);
     }
 }
 
