@@ -257,6 +257,10 @@ static void add_real(struct text *out, double x)
 {
     char digits[40];
 
+    if (x == floor(x) && fabs(x) < 9007199254740992.0) { /* whole, bytes above all: no exponent */
+        text_addf(out, "%.0f", x);
+        return;
+    }
     for (int precision = 6; precision <= 17; precision++) {
         snprintf(digits, sizeof digits, "%.*g", precision, x);
         if (strtod(digits, NULL) == x) break;

@@ -215,13 +215,13 @@ static int column_width(const struct summary *t, int column)
     return widest;
 }
 
-/* Words to the left, numbers to the right; no blanks at a line's end. */
-static void add_padded(struct text *out, const char *s, int column, int room, int last)
+/* Words to the left, numbers to the right. */
+static void add_padded(struct text *out, const char *s, int column, int room)
 {
     int blanks = room - width(s);
 
     if (shown[column].form == WORDS)
-        text_addf(out, "%s%*s", s, last ? 0 : blanks, "");
+        text_addf(out, "%s%*s", s, blanks, "");
     else
         text_addf(out, "%*s%s", blanks, "", s);
 }
@@ -238,10 +238,8 @@ static void add_markdown_cell(struct text *out, const char *s)
 static void add_line(struct text *out, const struct summary *t, int row, int markdown,
                      const int *widths)
 {
-    int last = COLUMNS - 1, first = 1;
+    int first = 1;
 
-    while (widths[last] < 0)
-        last--;
     if (markdown) text_add(out, "|");
     for (int i = 0; i < COLUMNS; i++) {
         const char *s = row < 0 ? shown[i].title : t->cells[row][i];
@@ -252,9 +250,11 @@ static void add_line(struct text *out, const struct summary *t, int row, int mar
             continue;
         }
         if (!first) text_add(out, "  ");
-        add_padded(out, s, i, widths[i], i == last);
+        add_padded(out, s, i, widths[i]);
         first = 0;
     }
+    while (!markdown && out->len > 0 && out->s[out->len - 1] == ' ')
+        out->s[--out->len] = '\0';
     text_add(out, "\n");
 }
 
