@@ -1,3 +1,8 @@
+/*
+ * A data set is either a generator or up to four vecs files, named one by one or by a layout.
+ * Everything is checked at opening, in an order that lets the first message be the useful one:
+ * the name, then each file, then the files against each other.
+ */
 #include "engine/dataset.h"
 
 #include <assert.h>
@@ -131,6 +136,7 @@ out:
     return rc;
 }
 
+/* Where a set of files comes from, whichever way they were named. */
 struct files {
     const char *base, *query, *learn, *truth; /* NULL: no such file */
     int d;                                    /* that a layout's name promises; 0: any */
@@ -138,8 +144,8 @@ struct files {
     int64_t limit;                            /* as in the spec */
 };
 
-/* Whether base keeps its promises, how many of its rows are used, and whether
-   truth, made for all of them, still holds. */
+/* Compares base with what was promised, sets how many of its rows are used and whether the truth,
+   which was made for all of them, still holds. */
 static int check_base(struct dataset *ds, const struct files *f, int *truth_holds)
 {
     const struct vecs *base = ds->base;

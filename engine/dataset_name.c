@@ -55,7 +55,8 @@ static int refuse_bigann(const char *name)
     if (!strcasecmp(tail, "B")) n = n < MILLIONS_MAX ? n * 1000 : 0;
     if (n >= 1 && n <= MILLIONS_MAX)
         return fail(ERR_INVALID, "there is no data set \"%s\"; did you mean SIFT%ldM?", name, n);
-    return fail(ERR_INVALID, "there is no data set \"%s\": BIGANN's are SIFT1M ... SIFT1000M", name);
+    return fail(ERR_INVALID, "there is no data set \"%s\": BIGANN's are SIFT1M ... SIFT1000M",
+                name);
 }
 
 int dataset_layout_of(struct dataset_layout *out, const char *name)
