@@ -26,6 +26,7 @@ static int code_of(int rc)
 static int check(const char *path, const struct cli_list *set, int quiet)
 {
     struct plan_words words = {0};
+    struct text idle = {0};
     struct plan *p = NULL;
     struct spec *s = NULL;
     int rc = plan_load(&p, &s, path, set->v, set->count, 0, &words);
@@ -34,6 +35,8 @@ static int check(const char *path, const struct cli_list *set, int quiet)
     fputs(text_get(&words.errors), stderr);
     if (rc < 0) cli_error(code);
     if (words.note.len && !quiet) fprintf(stderr, "note: %s\n", text_get(&words.note));
+    if (p && !quiet) plan_idle_excludes(p, &idle);
+    fputs(text_get(&idle), stderr);
     if (rc == 0 && !quiet) {
         printf("%s: right: %d trial%s of %d group%s; %d to run", path, p->ntrials,
                p->ntrials == 1 ? "" : "s", p->ngroups, p->ngroups == 1 ? "" : "s", p->runnable);
@@ -44,6 +47,7 @@ static int check(const char *path, const struct cli_list *set, int quiet)
     }
     plan_free(p);
     spec_free(s);
+    text_clear(&idle);
     text_clear(&words.errors);
     text_clear(&words.note);
     return code;

@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/thread.h"
 #include "harness/cli.h"
 #include "harness/plan.h"
+#include "harness/spec_keys.h"
+#include "kernels/kernels.h"
 
 static const char help[] =
     "Usage: ivfbench plan [--set KEY=VALUE] [--only PATTERN] [--quiet] SPEC...\n"
@@ -22,9 +25,27 @@ static const char help[] =
     "\n"
     "Example: ivfbench plan experiments/quickstart.yaml\n";
 
+/* Axes that shape an index and have one value: what all groups have in common. */
+static void print_fixed(const struct plan *p)
+{
+    const char *comma = "";
+
+    printf("  fixed    ");
+    for (int axis = AXIS_INDEX + 1; axis < AXIS_FLOAT16; axis++) {
+        char room[24];
+
+        if (spec_axis_count(p->spec, (enum spec_axis)axis) > 1) continue;
+        printf("%s%s %s", comma, spec_key_leaf(spec_key_of((enum spec_axis)axis)),
+               spec_axis_text(p->spec, (enum spec_axis)axis, 0, room));
+        comma = ", ";
+    }
+    printf("\n");
+}
+
 static void print_head(const struct plan *p)
 {
     const struct dataset_info *d = &p->data;
+    const struct backend_ops *ops;
 
     printf("%s: %d trial%s in %d group%s; %d to run", p->spec->name, p->ntrials,
            p->ntrials == 1 ? "" : "s", p->ngroups, p->ngroups == 1 ? "" : "s", p->runnable);
@@ -33,17 +54,20 @@ static void print_head(const struct plan *p)
     if (p->no_fit) printf(", %d do not fit", p->no_fit);
     printf("\n  data     %s: %lld x %d %s, %lld queries, %lld to train on\n", d->name,
            (long long)d->n, d->d, elem_name(d->elem), (long long)d->nq, (long long)d->nt);
-    printf("  backend  %s; memory %s\n\n", p->backend, plan_bytes(plan_memory_limit()).s);
+    printf("  backend  %s%s\n", p->backend,
+           kernels_find(&ops, p->backend) < 0 ? ", which this build does not have" : "");
+    printf("  memory   %s; threads: auto is %d\n", plan_bytes(plan_memory_limit()).s,
+           thread_count());
+    print_fixed(p);
 }
 
-/* The widest index key, for the table's column. */
-static int key_width(const struct plan *p)
+/* The widest label, for the table's column. */
+static int label_width(const struct plan *p)
 {
     int width = 5;
 
     for (int i = 0; i < p->ngroups; i++)
-        if ((int)strlen(p->groups[i].trials->index) > width)
-            width = (int)strlen(p->groups[i].trials->index);
+        if ((int)strlen(p->groups[i].label) > width) width = (int)strlen(p->groups[i].label);
     return width;
 }
 
@@ -54,12 +78,9 @@ static struct shown bytes_or_dash(size_t bytes)
 
 static void print_group(const struct plan *p, const struct group *g, int width)
 {
-    const struct trial *t = g->trials;
-
-    printf("%5d  %-*s  %-7s  %7d  %10lld  %4d  %9s  %9s  %9s\n", (int)(g - p->groups) + 1, width,
-           t->index, elem_name(t->storage), t->threads, (long long)t->seed, g->ntrials,
-           bytes_or_dash(g->train_bytes).s, bytes_or_dash(g->index_bytes).s,
-           bytes_or_dash(g->search_bytes).s);
+    printf("%5d  %-*s  %6d  %4d  %9s  %9s  %9s\n", (int)(g - p->groups) + 1, width, g->label,
+           g->ntrials, g->runnable, bytes_or_dash(g->train_bytes).s,
+           bytes_or_dash(g->index_bytes).s, bytes_or_dash(g->search_bytes).s);
 }
 
 /* Whether two neighbours differ in nothing but nprobe, so that they share a line. */
@@ -89,11 +110,11 @@ static int print_trials(const struct group *g, int i)
 
 static void print_plan(const struct plan *p)
 {
-    int width = key_width(p);
+    int width = label_width(p);
 
     print_head(p);
-    printf("%5s  %-*s  %-7s  %7s  %10s  %4s  %9s  %9s  %9s\n", "group", width, "index", "storage",
-           "threads", "seed", "all", "train", "fill", "search");
+    printf("\n%5s  %-*s  %6s  %4s  %9s  %9s  %9s\n", "group", width, "index", "trials", "run",
+           "train", "fill", "search");
     for (int i = 0; i < p->ngroups; i++) {
         print_group(p, &p->groups[i], width);
         for (int j = 0; j < p->groups[i].ntrials;)
@@ -122,15 +143,19 @@ static int verdict(struct plan *p, const char *only)
 static int plan(const char *path, const struct cli_list *set, const char *only, int quiet)
 {
     struct plan_words words = {0};
+    struct text idle = {0};
     struct plan *p = NULL;
     struct spec *s = NULL;
     int rc = plan_load(&p, &s, path, set->v, set->count, 1, &words), code;
 
     fputs(text_get(&words.errors), stderr);
     if (words.note.len && !quiet) fprintf(stderr, "note: %s\n", text_get(&words.note));
+    if (p && !quiet) plan_idle_excludes(p, &idle);
+    fputs(text_get(&idle), stderr);
     code = rc < 0 ? cli_error(code_of(rc)) : verdict(p, only);
     plan_free(p);
     spec_free(s);
+    text_clear(&idle);
     text_clear(&words.errors);
     text_clear(&words.note);
     return code;

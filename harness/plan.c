@@ -235,19 +235,27 @@ static int excludes(const struct spec_exclude *e, const struct cell *c)
     return found;
 }
 
-static void apply_rules(struct cell *c, struct trial *t)
+static void apply_excludes(struct cell *c, struct trial *t)
 {
     const struct spec *s = c->plan->spec;
-    int64_t gpus = value_of(c, AXIS_GPUS);
 
     for (int i = 0; i < s->nexclude; i++) {
         if (!excludes(&s->exclude[i], c)) continue;
+        c->plan->excluded[i]++;
+        if (t->skip || c->failed) continue; /* the first that matches is named */
         if (s->exclude[i].line)
             skip(c, t, SKIP_RULE, "excluded by exclude[%d] (line %d)", i, s->exclude[i].line);
         else
             skip(c, t, SKIP_RULE, "excluded by exclude[%d] (--set)", i);
-        return;
     }
+}
+
+static void apply_rules(struct cell *c, struct trial *t)
+{
+    int64_t gpus = value_of(c, AXIS_GPUS);
+
+    apply_excludes(c, t);
+    if (t->skip || c->failed) return;
     if (t->replicas > gpus)
         skip(c, t, SKIP_RULE, "replicas %d > gpus %lld", t->replicas, (long long)gpus);
     else if (gpus % t->replicas)
@@ -405,6 +413,16 @@ int plan_only(struct plan *p, const char *pattern)
     return p->ntrials - p->by_rule;
 }
 
+void plan_idle_excludes(const struct plan *p, struct text *out)
+{
+    for (int i = 0; i < p->spec->nexclude; i++) {
+        if (p->excluded[i]) continue;
+        text_add(out, p->spec->exclude[i].line ? p->spec->path : "--set");
+        if (p->spec->exclude[i].line) text_addf(out, ":%d", p->spec->exclude[i].line);
+        text_addf(out, ": note: exclude[%d] matches no trial\n", i);
+    }
+}
+
 static int allocate(struct plan *p)
 {
     int trials = 1, groups = 1;
@@ -416,6 +434,8 @@ static int allocate(struct plan *p)
     p->ntrials = trials;
     if (!(p->trials = arena_new(&p->arena, trials, sizeof *p->trials))) return ERR_NOMEM;
     if (!(p->groups = arena_new(&p->arena, groups, sizeof *p->groups))) return ERR_NOMEM;
+    p->excluded = arena_new(&p->arena, p->spec->nexclude, sizeof *p->excluded);
+    if (!p->excluded) return ERR_NOMEM;
     return 0;
 }
 

@@ -67,6 +67,7 @@ struct plan {
     struct group *groups;
     int ngroups;
     int runnable, by_rule, later, no_fit; /* trials */
+    int *excluded;                        /* [spec->nexclude] trials that match each entry */
     struct arena arena;                   /* all of the above */
 };
 
@@ -103,6 +104,9 @@ const char *plan_backend(const struct spec *spec);
 
 /* Trials whose key matches no pattern ("*,Flat") are skipped by rule. Returns how many are left. */
 int plan_only(struct plan *p, const char *pattern);
+
+/* A line for each entry of `exclude` that matches no trial: mostly a slip of somebody's pen. */
+void plan_idle_excludes(const struct plan *p, struct text *out);
 
 /* Fills a group's three estimates of memory. Unknown for a backend that this build lacks. */
 void plan_estimate(const struct plan *p, struct group *g);

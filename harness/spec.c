@@ -1,5 +1,6 @@
 #include "harness/spec.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +183,7 @@ static void read_tree(struct reading *r, const struct node *root)
 
 /* ---- what follows from the values ---- */
 
-/* The file's name without folder and .yaml. */
+/* The file's name without folder and .yaml, in the letters that a name may have. */
 static char *default_name(struct reading *r)
 {
     const char *slash = strrchr(r->spec->path, '/'), *base = slash ? slash + 1 : r->spec->path;
@@ -191,6 +192,8 @@ static char *default_name(struct reading *r)
         arena_copy(&r->spec->arena, base, dot && dot != base ? dot - base : (int64_t)strlen(base));
 
     if (!name) r->failed = ERR_NOMEM;
+    for (char *c = name; c && *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("._-", *c)) *c = '_';
     return name;
 }
 

@@ -279,7 +279,7 @@ static const struct item *report_fragments(struct reading *r, const struct item 
     const struct item *i = first;
     int ended = 0;
 
-    if (!is_fragment(first->value)) return NULL;
+    if (!is_fragment(first->value) || !first->next || !is_fragment(first->next->value)) return NULL;
     for (; i && is_fragment(i->value) && !ended; i = i->next) {
         const char *s = i->value->value;
 

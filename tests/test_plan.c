@@ -275,6 +275,19 @@ static void test_plan__exclude_leaves_out_what_matches_all_of_an_entry(void **st
     }
     assert_int_equal(plan->by_rule, 6);
     assert_int_equal(plan->runnable, 6);
+    assert_int_equal(plan->excluded[0], 4);
+    assert_int_equal(plan->excluded[1], 2);
+}
+
+static void test_plan__an_exclude_that_matches_nothing_is_told(void **state)
+{
+    struct text words = {0};
+
+    (void)state;
+    CHECK_OK(make(ONE "exclude: [{nprobe: 4},\n {nprobe: 5}]\n"));
+    plan_idle_excludes(plan, &words);
+    assert_string_equal(text_get(&words), "p.yaml:6: note: exclude[1] matches no trial\n");
+    text_clear(&words);
 }
 
 static void test_plan__rules_skip_what_makes_no_sense(void **state)
@@ -414,6 +427,7 @@ int main(void)
         TEST(test_plan__identity_does_not_change_with_names_paths_and_order),
         TEST(test_plan__what_comes_later_is_skipped_with_that_reason),
         TEST(test_plan__exclude_leaves_out_what_matches_all_of_an_entry),
+        TEST(test_plan__an_exclude_that_matches_nothing_is_told),
         TEST(test_plan__rules_skip_what_makes_no_sense),
         TEST(test_plan__the_same_trial_runs_once),
         TEST(test_plan__what_does_not_fit_is_skipped_with_both_numbers),

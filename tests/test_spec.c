@@ -153,6 +153,14 @@ static void test_spec__a_scalar_key_in_block_style_needs_no_quotes(void **state)
     assert_string_equal(spec->index.v[0], "IVF4,Flat");
 }
 
+static void test_spec__a_name_is_made_of_the_files(void **state)
+{
+    (void)state;
+    forget();
+    CHECK_OK(spec_parse(&spec, "a/my spec.v2.yaml", HEAD, NULL, 0, &errors));
+    assert_string_equal(spec->name, "my_spec.v2");
+}
+
 static void test_spec__sizes_take_units(void **state)
 {
     (void)state;
@@ -274,6 +282,7 @@ static void test_spec__unquoted_factory_keys_get_the_hint_to_quote(void **state)
          "5:11: error: search.nprobe: a list needs brackets: [1,2,4]\n"                                       },
         {HEAD "search: {nprobe: 1,2}\n",
          "4:20: error: \"2\" is cut off from \"nprobe\" by the comma: a list needs brackets"                  },
+        {"version: 1\nindex: [IVF16]\n",                        "2:9: error: index \"IVF16\" ends early"      },
         {"version: 1\nindex: \"IVF16,PQ8x4\"\n",                "2:8: error: index \"IVF16,PQ8x4\": \"PQ8x4\""},
         {"version: 1\nindex: [\"IVF4,Flat\", \"IVF4,Flat\"]\n",
          "2:22: error: index: \"IVF4,Flat\" stands twice\n"                                                   },
@@ -633,6 +642,7 @@ int main(void)
         TEST(test_spec__three_keys_are_enough_and_the_rest_has_defaults),
         TEST(test_spec__every_key_of_the_design_is_read),
         TEST(test_spec__a_scalar_key_in_block_style_needs_no_quotes),
+        TEST(test_spec__a_name_is_made_of_the_files),
         TEST(test_spec__sizes_take_units),
         TEST(test_spec__a_section_may_stand_empty),
         TEST(test_spec__aliases_that_end_are_fine),
