@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/file.h"
 #include "engine/base/rand.h"
@@ -18,17 +19,17 @@ enum { MUTATIONS = 200, INPUT_MAX = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static void write_input(const char *path, const uint8_t *bytes, int64_t n)
+/* Over the same open file each time: creating one for each input would cost a disk's patience. */
+static void write_input(FILE *record, const uint8_t *bytes, int64_t n)
 {
-    FILE *f = fopen(path, "wb");
-
-    if (!f) return; /* a record for people; the replay does not depend on it */
-    fwrite(bytes, 1, (size_t)n, f);
-    fclose(f);
+    rewind(record);
+    if (fwrite(bytes, 1, (size_t)n, record) != (size_t)n || fflush(record) ||
+        ftruncate(fileno(record), n))
+        abort();
 }
 
 /* The input has its exact size in memory of its own, so that ASan sees a read past its end. */
-static void feed(const char *record, const uint8_t *bytes, int64_t n)
+static void feed(FILE *record, const uint8_t *bytes, int64_t n)
 {
     uint8_t *exact = malloc(n ? (size_t)n : 1);
 
@@ -64,7 +65,7 @@ static int64_t spoil(struct rand *r, uint8_t *bytes, int64_t n)
     return n;
 }
 
-static int replay_file(const char *path, const char *record, struct rand *r)
+static int replay_file(const char *path, FILE *record, struct rand *r)
 {
     char *bytes = NULL;
     uint8_t *copy = NULL;
@@ -87,7 +88,7 @@ out:
 }
 
 /* The number of files replayed, or a code. */
-static int replay_folder(const char *folder, const char *record, struct rand *r)
+static int replay_folder(const char *folder, FILE *record, struct rand *r)
 {
     struct dirent **names = NULL;
     int count = scandir(folder, &names, NULL, alphasort), files = 0, rc = 0;
@@ -112,7 +113,8 @@ static int replay_folder(const char *folder, const char *record, struct rand *r)
 int main(int argc, char **argv)
 {
     const char *folder = argv[argc - 1];
-    char record[1024];
+    char path[1024];
+    FILE *record;
     struct rand r;
     int files;
 
@@ -120,14 +122,18 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s [--seed N] FOLDER\n", argv[0]);
         return 2;
     }
-    snprintf(record, sizeof record, "%s/input", testing_tmpdir());
-    printf("after a crash, the input is in %s\n", record);
-    fflush(stdout);
-    rand_seed(&r, testing_seed());
-    if ((files = replay_folder(folder, record, &r)) < 0) {
-        fprintf(stderr, "%s\n", fail_text());
+    snprintf(path, sizeof path, "%s/input", testing_tmpdir());
+    if (!(record = fopen(path, "wb"))) {
+        perror(path);
         return 1;
     }
-    printf("%d files, each as it is and spoilt in %d ways\n", files, MUTATIONS);
-    return 0;
+    printf("after a crash, the input is in %s\n", path);
+    fflush(stdout);
+    rand_seed(&r, testing_seed());
+    if ((files = replay_folder(folder, record, &r)) < 0)
+        fprintf(stderr, "%s\n", fail_text());
+    else
+        printf("%d files, each as it is and spoilt in %d ways\n", files, MUTATIONS);
+    fclose(record);
+    return files < 0;
 }
