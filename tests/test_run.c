@@ -1,0 +1,366 @@
+/* What a run leaves in the database, end to end: metrics, samples, phases, doubts. */
+#include "tests/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "harness/evaluate.h"
+#include "tests/program.h"
+
+enum { N = 600, D = 8, NQ = 20, TRUE_K = 20 };
+
+static const char small[] = "version: 1\n"
+                            "name: small\n"
+                            "dataset: {name: synthetic, n: 5000, d: 32, nq: 50}\n"
+                            "index: [\"IVF16,Flat\", \"IVF16,PQ8\"]\n"
+                            "search: {k: 100, nprobe: [1, 4, 16], warmup: 2, repeat: 6}\n";
+
+/* A run of `small` that the tests below look at; made once. */
+static const char *small_run(void)
+{
+    const char *db = program_file("small.db");
+
+    if (access(db, F_OK) == 0) return db;
+    assert_int_equal(program("run", program_spec("small.yaml", "%s", small), "--db", db), 0);
+    return db;
+}
+
+static void test_run__every_trial_has_its_row(void **state)
+{
+    const char *db = small_run();
+    (void)state;
+
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE status = 'ok'"), 6);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 6);
+    assert_int_equal(program_count(db, "SELECT exit FROM run"), 0);
+}
+
+static void test_run__all_lists_probed_is_exact(void **state)
+{
+    const char *db = small_run();
+    (void)state;
+
+    assert_int_equal(program_count(db,
+                                   "SELECT count(*) FROM trial JOIN metric ON trial = trial.id"
+                                   " WHERE \"index\" = 'IVF16,Flat' AND nprobe = 16 AND value = 1"
+                                   " AND name IN ('recall_1', 'recall_10', 'recall_100',"
+                                   " 'recall_tie', 'krecall_10', 'intersection_10')"),
+                     6);
+}
+
+static void test_run__more_probes_never_lose_recall(void **state)
+{
+    const char *db = small_run();
+    (void)state;
+
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial a JOIN trial b USING (\"index\")"
+                                       " JOIN metric x ON x.trial = a.id JOIN metric y ON"
+                                       " y.trial = b.id AND x.name = y.name WHERE"
+                                       " \"index\" = 'IVF16,Flat' AND x.name = 'recall_tie' AND"
+                                       " a.nprobe < b.nprobe AND x.value > y.value"),
+                     0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE flags LIKE '%suspect%'"),
+                     0);
+}
+
+static void test_run__every_pass_is_kept(void **state)
+{
+    const char *db = small_run();
+    (void)state;
+
+    assert_int_equal(program_count(db, "SELECT count(*) FROM sample WHERE stage = 'first'"), 6);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM sample WHERE stage = 'warmup'"), 12);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM sample WHERE stage = 'search'"), 36);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM sample WHERE wall_ns <= 0"), 0);
+}
+
+static void test_run__every_phase_has_a_time_and_search_a_peak(void **state)
+{
+    const char *db = small_run();
+    (void)state;
+
+    assert_string_equal(program_text(db, "SELECT group_concat(name) FROM (SELECT name FROM phase"
+                                         " WHERE trial = 1 ORDER BY id)"),
+                        "open,train,add,truth,search");
+    assert_int_equal(program_count(db, "SELECT count(*) FROM phase WHERE wall_ns <= 0"), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM phase WHERE name = 'search' AND"
+                                       " peak_host_bytes < 1000000"),
+                     0);
+}
+
+static void test_run__hits_of_every_query_are_kept(void **state)
+{
+    const char *db = small_run();
+    (void)state;
+
+    assert_int_equal(program_count(db, "SELECT count(*) FROM hits WHERE nq = 50 AND"
+                                       " name IN ('recall_1', 'intersection_10')"),
+                     12);
+}
+
+static void test_run__table_is_on_stdout_and_progress_on_stderr(void **state)
+{
+    const char *db = program_file("streams.db");
+    (void)state;
+
+    assert_int_equal(program("run", program_spec("small.yaml", "%s", small), "--db", db), 0);
+    assert_non_null(strstr(program_out(), "IVF16,Flat"));
+    assert_non_null(strstr(program_out(), "QPS"));
+    assert_null(strstr(program_out(), "streams.db"));
+    assert_non_null(strstr(program_err(), "6/6"));
+    assert_non_null(strstr(program_err(), "streams.db"));
+}
+
+static void test_run__quiet_leaves_stderr_empty(void **state)
+{
+    (void)state;
+    assert_int_equal(program("run", program_spec("small.yaml", "%s", small), "--db",
+                             program_file("quiet.db"), "--quiet"),
+                     0);
+    assert_string_equal(program_err(), "");
+    assert_non_null(strstr(program_out(), "IVF16,PQ8"));
+}
+
+static void test_run__finished_trials_are_not_run_again(void **state)
+{
+    const char *db = small_run();
+    (void)state;
+
+    assert_int_equal(program("run", program_spec("small.yaml", "%s", small), "--db", db), 0);
+    assert_non_null(strstr(program_err(), "already finished: 6 trials; --force"));
+    assert_non_null(strstr(program_out(), "IVF16,Flat"));
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 6);
+}
+
+static void test_run__only_the_new_trials_of_a_longer_spec_are_run(void **state)
+{
+    const char *db = program_file("longer.db");
+    (void)state;
+
+    assert_int_equal(program("run", program_spec("small.yaml", "%s", small), "--db", db), 0);
+    assert_int_equal(program("run", program_spec("small.yaml", "%s", small), "--db", db, "--set",
+                             "search.nprobe=[1,2,4,16]"),
+                     0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 8);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE nprobe = 2"), 2);
+}
+
+static void test_run__force_repeats_with_a_cached_model_and_the_same_recalls(void **state)
+{
+    const char *db = program_file("force.db");
+    (void)state;
+
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            program("run", program_spec("small.yaml", "%s", small), "--db", db, "--force"), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE status = 'ok'"), 12);
+    assert_int_equal(program_count(db, "SELECT min(cached) FROM phase JOIN trial ON"
+                                       " trial.id = trial WHERE name = 'train' AND attempt = 2"),
+                     1);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial a JOIN trial b USING (identity)"
+                                       " JOIN metric x ON x.trial = a.id JOIN metric y ON"
+                                       " y.trial = b.id AND x.name = y.name"
+                                       " WHERE a.attempt = 1 AND b.attempt = 2"
+                                       " AND x.value <> y.value"),
+                     0);
+}
+
+static void test_run__without_cache_the_same_is_trained_again(void **state)
+{
+    const char *db = program_file("nocache.db");
+    (void)state;
+
+    small_run();
+    assert_int_equal(
+        program("run", program_spec("small.yaml", "%s", small), "--db", db, "--set", "cache=false"),
+        0);
+    assert_int_equal(program_count(db, "SELECT max(cached) FROM phase"), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE status = 'ok'"), 6);
+}
+
+static void test_run__only_selects_by_index(void **state)
+{
+    const char *db = program_file("only.db");
+    (void)state;
+
+    assert_int_equal(
+        program("run", program_spec("small.yaml", "%s", small), "--db", db, "--only", "*,Flat"), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 3);
+}
+
+static void test_run__what_comes_later_is_skipped_and_recorded(void **state)
+{
+    const char *db = program_file("later.db");
+    (void)state;
+
+    assert_int_equal(
+        program("run", program_spec("small.yaml", "%s", small), "--db", db, "--set", "gpus=[1,2]"),
+        0);
+    assert_int_equal(program_count(db, "SELECT count(*) > 0 FROM trial WHERE status = 'skipped' AND"
+                                       " reason <> ''"),
+                     1);
+    assert_int_equal(program_count(db, "SELECT count(*) > 0 FROM trial WHERE status = 'ok'"), 1);
+}
+
+/* ---- data of our own ---- */
+
+static float base[N][D], query[NQ][D];
+static int32_t truth[NQ][TRUE_K];
+
+static double distance(const float *a, const float *b)
+{
+    double sum = 0;
+
+    for (int i = 0; i < D; i++)
+        sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    return sum;
+}
+
+/* The TRUE_K nearest, one after the other. */
+static void find_truth(int q)
+{
+    double dist[N];
+
+    for (int i = 0; i < N; i++)
+        dist[i] = distance(query[q], base[i]);
+    for (int r = 0; r < TRUE_K; r++) {
+        int best = 0;
+
+        for (int i = 1; i < N; i++)
+            if (dist[i] < dist[best]) best = i;
+        truth[q][r] = best;
+        dist[best] = INFINITY;
+    }
+}
+
+static void fill(float rows[][D], int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < D; j++)
+            rows[i][j] = (float)(rand() % 1000);
+}
+
+static void make_data(void)
+{
+    srand(7);
+    fill(base, N);
+    fill(query, NQ);
+    for (int q = 0; q < NQ; q++)
+        find_truth(q);
+}
+
+/* rows of d 4-byte values, each with d before it */
+static void write_vecs(const char *name, const void *rows, int n, int32_t d)
+{
+    FILE *f = fopen(program_file(name), "wb");
+
+    assert_non_null(f);
+    for (int i = 0; i < n; i++) {
+        fwrite(&d, 4, 1, f);
+        fwrite((const char *)rows + (size_t)i * (size_t)d * 4, 4, (size_t)d, f);
+    }
+    fclose(f);
+}
+
+static const char *files_spec(const char *name)
+{
+    write_vecs("base.fvecs", base, N, D);
+    write_vecs("query.fvecs", query, NQ, D);
+    write_vecs("truth.ivecs", truth, NQ, TRUE_K);
+    return program_spec(name, "version: 1\n"
+                              "name: files\n"
+                              "dataset: {name: mine, base: base.fvecs, query: query.fvecs, "
+                              "truth: truth.ivecs}\n"
+                              "index: \"IVF4,Flat\"\n"
+                              "search: {k: 20, nprobe: [1, 4]}\n");
+}
+
+static void test_run__shipped_truth_that_is_right_is_believed(void **state)
+{
+    const char *db = program_file("right.db"), *spec;
+    (void)state;
+
+    make_data();
+    spec = files_spec("files.yaml");
+    assert_int_equal(program("run", spec, "--db", db), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE flags LIKE '%suspect%'"),
+                     0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial JOIN metric ON trial = trial.id"
+                                       " WHERE nprobe = 4 AND value = 1"),
+                     5);
+}
+
+static void test_run__shipped_truth_that_is_wrong_is_suspect(void **state)
+{
+    const char *db = program_file("wrong.db"), *spec;
+    (void)state;
+
+    make_data();
+    truth[0][3] = truth[0][TRUE_K - 1];
+    spec = files_spec("wrong.yaml");
+    assert_int_equal(program("run", spec, "--db", db), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE flags LIKE '%suspect%'"),
+                     2);
+    assert_non_null(strstr(program_text(db, "SELECT reason FROM trial"), "neighbour 4 of query 0"));
+}
+
+static void test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row(void **state)
+{
+    const char *db = program_file("nan.db"), *spec;
+    (void)state;
+
+    make_data();
+    base[417][2] = NAN;
+    spec = files_spec("nan.yaml");
+    assert_int_equal(program("run", spec, "--db", db), 1);
+    assert_non_null(strstr(program_err(), "417"));
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE status = 'failed' AND"
+                                       " reason LIKE '%417%'"),
+                     2);
+    assert_int_equal(program_count(db, "SELECT exit FROM run"), 1);
+}
+
+static void test_run__failed_trials_run_again_and_can_be_selected(void **state)
+{
+    const char *db = program_file("again.db"), *spec;
+    (void)state;
+
+    make_data();
+    spec = files_spec("again.yaml");
+    assert_int_equal(program("run", spec, "--db", db), 0);
+    assert_int_equal(program("run", spec, "--db", db, "--rerun-failed"), 4);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 2);
+}
+
+static void test_run__flat_may_not_fall_and_pq_only_by_noise(void **state)
+{
+    (void)state;
+    assert_true(evaluate_allowed_fall(0.5, 0, 1000) == 0);
+    assert_float_equal(evaluate_allowed_fall(0.5, 16, 10000), 3 * 0.005 + 0.002, 1e-12);
+    assert_float_equal(evaluate_allowed_fall(1, 16, 10000), 0.002, 1e-12);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_run__every_trial_has_its_row),
+    cmocka_unit_test(test_run__all_lists_probed_is_exact),
+    cmocka_unit_test(test_run__more_probes_never_lose_recall),
+    cmocka_unit_test(test_run__every_pass_is_kept),
+    cmocka_unit_test(test_run__every_phase_has_a_time_and_search_a_peak),
+    cmocka_unit_test(test_run__hits_of_every_query_are_kept),
+    cmocka_unit_test(test_run__table_is_on_stdout_and_progress_on_stderr),
+    cmocka_unit_test(test_run__quiet_leaves_stderr_empty),
+    cmocka_unit_test(test_run__finished_trials_are_not_run_again),
+    cmocka_unit_test(test_run__only_the_new_trials_of_a_longer_spec_are_run),
+    cmocka_unit_test(test_run__force_repeats_with_a_cached_model_and_the_same_recalls),
+    cmocka_unit_test(test_run__without_cache_the_same_is_trained_again),
+    cmocka_unit_test(test_run__only_selects_by_index),
+    cmocka_unit_test(test_run__what_comes_later_is_skipped_and_recorded),
+    cmocka_unit_test(test_run__shipped_truth_that_is_right_is_believed),
+    cmocka_unit_test(test_run__shipped_truth_that_is_wrong_is_suspect),
+    cmocka_unit_test(test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row),
+    cmocka_unit_test(test_run__failed_trials_run_again_and_can_be_selected),
+    cmocka_unit_test(test_run__flat_may_not_fall_and_pq_only_by_noise),
+};
+
+TESTING_MAIN(tests)
