@@ -7,6 +7,7 @@
 #include "harness/cli.h"
 #include "harness/drive.h"
 #include "harness/machine.h"
+#include "harness/publish.h"
 #include "results/export.h"
 
 struct options {
@@ -152,6 +153,21 @@ static enum exit_code without_work(const struct drive *d)
     return EXIT_DONE;
 }
 
+/* Draws and writes the report into --out; each of several specs has a folder of its own there. */
+static int publish_run(const struct session *s, const struct drive *d)
+{
+    struct text dir = {0};
+    int rc;
+
+    if (!s->opt.out) return 0;
+    text_add(&dir, s->opt.out);
+    if (s->opt.specs.count > 1) text_addf(&dir, "/%s", d->run.plan->spec->name);
+    if ((rc = text_failed(&dir)) == 0) rc = publish(s->db, d->run.id, text_get(&dir));
+    if (rc == 0 && !d->quiet) fprintf(stderr, "report: %s/report.html\n", text_get(&dir));
+    text_clear(&dir);
+    return rc;
+}
+
 /* From select to the table; the run's row has begun. */
 static enum exit_code run_trials(const struct session *s, struct drive *d)
 {
@@ -163,6 +179,7 @@ static enum exit_code run_trials(const struct session *s, struct drive *d)
     if (code == EXIT_ENVIRONMENT) return cli_error(code);
     if (code == EXIT_NOTHING) return code;
     if (show(s, d) < 0) return cli_error(EXIT_ENVIRONMENT);
+    if (!interrupted() && publish_run(s, d) < 0) return cli_error(EXIT_ENVIRONMENT);
     return code;
 }
 
@@ -221,10 +238,11 @@ static int parse(struct options *opt, int argc, char **argv)
         {"--db",      CLI_STRING, &opt->db},
         {"--set",   CLI_LIST, &opt->set},
         {"--only",     CLI_STRING, &opt->only},
-        {"--force",  CLI_FLAG, &opt->force},
-        {"--rerun-failed",    CLI_FLAG, &opt->rerun_failed},
-        {"--quiet", CLI_FLAG, &opt->quiet},
-        {0  }
+        {"--out",  CLI_STRING, &opt->out},
+        {"--force",    CLI_FLAG, &opt->force},
+        {"--rerun-failed", CLI_FLAG, &opt->rerun_failed},
+        {"--quiet",     CLI_FLAG, &opt->quiet},
+        {0 }
     };
     int rc = cli_parse(options, argc, argv, &opt->specs);
 
