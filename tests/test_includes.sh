@@ -19,11 +19,7 @@ breaches() {
         "results/"*" > results/"* | "results/"*" > engine/base/"*) ;;
         "results/"*" > schema_sql.h") ;;
         "plots/"*" > plots/"* | "plots/"*" > engine/base/"*) ;;
-<<<<<<< HEAD
-        "plots/"*" > "*_gp.h | *_css.h) ;;
-=======
-        "plots/"*" > "*_gp.h | "plots/"*" > report_css.h") ;;
->>>>>>> 2d6a1d6 (wip3)
+        "plots/"*" > "*_gp.h | "plots/"*" > "*_css.h) ;;
         "harness/"*" > harness/"* | "harness/"*" > engine/"*) ;;
         "harness/"*" > kernels/kernels.h") ;;
         "harness/"*" > results/"* | "harness/"*" > plots/"*) ;;
