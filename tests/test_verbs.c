@@ -45,8 +45,10 @@ static int call(const char *words, char **said)
     do {                                                                                           \
         char *said_ = NULL;                                                                        \
         int got_ = call(words, &said_);                                                            \
+        assert_non_null(said_);                                                                    \
         if (got_ != (code)) fail_msg("%s: exit %d: %s", words, got_, said_);                       \
-        if (!strstr(said_, word)) fail_msg("%s: \"%s\" lacks \"%s\"", words, said_, word);         \
+        if (*(word) && !strstr(said_, word))                                                       \
+            fail_msg("%s: \"%s\" lacks \"%s\"", words, said_, word);                               \
         mem_free(said_);                                                                           \
     } while (0)
 
