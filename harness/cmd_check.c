@@ -23,31 +23,34 @@ static int code_of(int rc)
     return rc == 0 ? EXIT_DONE : rc == ERR_FORMAT || rc == ERR_NOMEM ? EXIT_TRIAL : EXIT_USAGE;
 }
 
+/* On stdout that the spec is right, on stderr what may surprise. */
+static void print_right(const struct plan *p, const struct text *note)
+{
+    struct text idle = {0}, summary = {0};
+
+    plan_summary(p, &summary);
+    plan_idle_excludes(p, &idle);
+    if (note->len) fprintf(stderr, "note: %s\n", text_get(note));
+    fputs(text_get(&idle), stderr);
+    printf("%s: right: %s\n", p->spec->path, text_get(&summary));
+    text_clear(&idle);
+    text_clear(&summary);
+}
+
 static int check(const char *path, const struct cli_list *set, int quiet)
 {
     struct plan_words words = {0};
-    struct text idle = {0};
     struct plan *p = NULL;
     struct spec *s = NULL;
-    int rc = plan_load(&p, &s, path, set->v, set->count, 0, &words);
-    int code = code_of(rc);
+    int code = code_of(plan_load(&p, &s, path, set->v, set->count, 0, &words));
 
     fputs(text_get(&words.errors), stderr);
-    if (rc < 0) cli_error(code);
-    if (words.note.len && !quiet) fprintf(stderr, "note: %s\n", text_get(&words.note));
-    if (p && !quiet) plan_idle_excludes(p, &idle);
-    fputs(text_get(&idle), stderr);
-    if (rc == 0 && !quiet) {
-        printf("%s: right: %d trial%s of %d group%s; %d to run", path, p->ntrials,
-               p->ntrials == 1 ? "" : "s", p->ngroups, p->ngroups == 1 ? "" : "s", p->runnable);
-        if (p->by_rule) printf(", %d skipped by rule", p->by_rule);
-        if (p->later) printf(", %d come with a later version", p->later);
-        if (p->no_fit) printf(", %d do not fit this machine", p->no_fit);
-        printf("\n");
-    }
+    if (!p)
+        cli_error(code);
+    else if (!quiet)
+        print_right(p, &words.note);
     plan_free(p);
     spec_free(s);
-    text_clear(&idle);
     text_clear(&words.errors);
     text_clear(&words.note);
     return code;

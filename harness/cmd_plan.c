@@ -46,12 +46,11 @@ static void print_head(const struct plan *p)
 {
     const struct dataset_info *d = &p->data;
     const struct backend_ops *ops;
+    struct text summary = {0};
 
-    printf("%s: %d trial%s in %d group%s; %d to run", p->spec->name, p->ntrials,
-           p->ntrials == 1 ? "" : "s", p->ngroups, p->ngroups == 1 ? "" : "s", p->runnable);
-    if (p->by_rule) printf(", %d skipped by rule", p->by_rule);
-    if (p->later) printf(", %d come with a later version", p->later);
-    if (p->no_fit) printf(", %d do not fit", p->no_fit);
+    plan_summary(p, &summary);
+    printf("%s: %s", p->spec->name, text_get(&summary));
+    text_clear(&summary);
     printf("\n  data     %s: %lld x %d %s, %lld queries, %lld to train on\n", d->name,
            (long long)d->n, d->d, elem_name(d->elem), (long long)d->nq, (long long)d->nt);
     printf("  backend  %s%s\n", p->backend,
@@ -140,22 +139,28 @@ static int verdict(struct plan *p, const char *only)
     return cli_error(EXIT_USAGE);
 }
 
+static void print_notes(const struct plan *p, const struct text *note)
+{
+    struct text idle = {0};
+
+    plan_idle_excludes(p, &idle);
+    if (note->len) fprintf(stderr, "note: %s\n", text_get(note));
+    fputs(text_get(&idle), stderr);
+    text_clear(&idle);
+}
+
 static int plan(const char *path, const struct cli_list *set, const char *only, int quiet)
 {
     struct plan_words words = {0};
-    struct text idle = {0};
     struct plan *p = NULL;
     struct spec *s = NULL;
     int rc = plan_load(&p, &s, path, set->v, set->count, 1, &words), code;
 
     fputs(text_get(&words.errors), stderr);
-    if (words.note.len && !quiet) fprintf(stderr, "note: %s\n", text_get(&words.note));
-    if (p && !quiet) plan_idle_excludes(p, &idle);
-    fputs(text_get(&idle), stderr);
-    code = rc < 0 ? cli_error(code_of(rc)) : verdict(p, only);
+    if (p && !quiet) print_notes(p, &words.note);
+    code = p ? verdict(p, only) : cli_error(code_of(rc));
     plan_free(p);
     spec_free(s);
-    text_clear(&idle);
     text_clear(&words.errors);
     text_clear(&words.note);
     return code;

@@ -413,16 +413,6 @@ int plan_only(struct plan *p, const char *pattern)
     return p->ntrials - p->by_rule;
 }
 
-void plan_idle_excludes(const struct plan *p, struct text *out)
-{
-    for (int i = 0; i < p->spec->nexclude; i++) {
-        if (p->excluded[i]) continue;
-        text_add(out, p->spec->exclude[i].line ? p->spec->path : "--set");
-        if (p->spec->exclude[i].line) text_addf(out, ":%d", p->spec->exclude[i].line);
-        text_addf(out, ": note: exclude[%d] matches no trial\n", i);
-    }
-}
-
 static int allocate(struct plan *p)
 {
     int trials = 1, groups = 1;

@@ -105,6 +105,9 @@ const char *plan_backend(const struct spec *spec);
 /* Trials whose key matches no pattern ("*,Flat") are skipped by rule. Returns how many are left. */
 int plan_only(struct plan *p, const char *pattern);
 
+/* "14 trials in 2 groups; 12 to run, 2 skipped by rule" */
+void plan_summary(const struct plan *p, struct text *out);
+
 /* A line for each entry of `exclude` that matches no trial: mostly a slip of somebody's pen. */
 void plan_idle_excludes(const struct plan *p, struct text *out);
 
