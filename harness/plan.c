@@ -37,16 +37,12 @@ void plan_guess_data(struct dataset_info *out, const struct spec *spec)
 const char *plan_backend(const struct spec *spec)
 {
     const struct backend_ops *ops;
+    char why[160];
 
     if (spec->backend == BACKEND_CPU) return "cpu";
     if (spec->backend == BACKEND_CUDA) return "cuda";
-    for (int i = 0; (ops = kernels_backend(i)); i++) { /* best first: take the first that opens */
-        struct backend *b = NULL;
-        int rc = ops->open(&b, 0, 1);
-
-        if (rc == 0) ops->close(b);
-        if (rc == 0) return ops->name;
-    }
+    for (int i = 0; (ops = kernels_backend(i)); i++) /* best first */
+        if (strcmp(ops->name, "cuda") || kernels_gpus(NULL, 0, why) > 0) return ops->name;
     return "cpu";
 }
 

@@ -99,7 +99,8 @@ int plan_load(struct plan **out, struct spec **spec, const char *path, const cha
 /* What the spec alone says of its data, without opening it; 0 where it says nothing. */
 void plan_guess_data(struct dataset_info *out, const struct spec *spec);
 
-/* "cuda" or "cpu": what a spec's `backend` becomes in this build on this machine. */
+/* "cuda" or "cpu": what a spec's `backend` becomes in this build on this machine. Counts devices,
+   opens none: the process that plans must not hold one while its workers run. */
 const char *plan_backend(const struct spec *spec);
 
 /* Trials whose key matches no pattern ("*,Flat") are skipped by rule. Returns how many are left. */

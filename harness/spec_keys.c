@@ -180,35 +180,46 @@ int spec_key_section(const char *name)
     return 0;
 }
 
+static struct shown did_you_mean(const char *word)
+{
+    struct shown hint = {{0}};
+
+    if (word) snprintf(hint.s, sizeof hint.s, "; did you mean \"%s\"?", word);
+    return hint;
+}
+
+/* The whole name of the key whose last part is the nearest to name. */
+static const char *nearest_anywhere(const char *name)
+{
+    const char *leaves[KEYS], *found;
+
+    for (int i = 0; i < KEYS; i++)
+        leaves[i] = spec_key_leaf(&keys[i]);
+    found = cli_nearest(name, leaves, KEYS);
+    for (int i = 0; found && i < KEYS; i++)
+        if (leaves[i] == found) return keys[i].name;
+    return NULL;
+}
+
 struct shown spec_key_hint(const char *section, const char *name)
 {
-    const char *near[2 * KEYS], *found;
-    char words[2 * KEYS][32];
-    struct shown hint = {{0}};
+    char words[KEYS][32]; /* what may stand here: keys, and sections by their first part */
+    const char *here[KEYS], *found;
     int count = 0;
 
-    for (int i = 0; i < KEYS; i++) { /* the right word in the wrong place */
-        if (strcmp(spec_key_leaf(&keys[i]), name)) continue;
-        snprintf(hint.s, sizeof hint.s, "; did you mean \"%s\"?", keys[i].name);
-        return hint;
-    }
-    for (int i = 0; i < KEYS; i++) { /* the members of this section, and sections inside it */
+    if (strlen(name) < 2) return did_you_mean(NULL); /* any short word would be near */
+    for (int i = 0; i < KEYS; i++)                   /* the right word in the wrong place */
+        if (!strcmp(spec_key_leaf(&keys[i]), name)) return did_you_mean(keys[i].name);
+    for (int i = 0; i < KEYS; i++) {
         const char *rest = inside(section, keys[i].name);
 
         if (!rest) continue;
         snprintf(words[count], sizeof *words, "%.*s", (int)strcspn(rest, "."), rest);
-        near[count] = words[count];
+        here[count] = words[count];
         count++;
     }
-    if (!(found = cli_nearest(name, near, count))) {
-        for (int i = count = 0; i < KEYS; i++)
-            near[count++] = spec_key_leaf(&keys[i]);
-        found = cli_nearest(name, near, count);
-        for (int i = 0; found && i < KEYS; i++)
-            if (near[i] == found) found = keys[i].name;
-    }
-    if (found) snprintf(hint.s, sizeof hint.s, "; did you mean \"%s\"?", found);
-    return hint;
+    found = cli_nearest(name, here, count);
+    return did_you_mean(found ? found : nearest_anywhere(name));
 }
 
 /* Words are counted from 0, or from SPEC_AUTO where the list does not begin with a star. */
