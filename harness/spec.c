@@ -158,12 +158,24 @@ static void read_default(struct reading *r, const struct spec_key *key)
         spec_read_value(r, key, value);
 }
 
+/* Whether a key is missing because its section is none, which has been said. */
+static int lost_with_section(const struct node *root, const struct spec_key *key)
+{
+    for (const struct item *i = root->items; i; i = i->next) {
+        size_t n = strlen(i->key->value);
+
+        if (!strncmp(key->name, i->key->value, n) && key->name[n] == '.')
+            return i->value->kind != NODE_MAP && !is_empty(i->value);
+    }
+    return 0;
+}
+
 static void read_defaults(struct reading *r, const struct node *root)
 {
     const struct spec_key *key;
 
     for (int i = 0; (key = spec_key(i)) && !r->failed; i++) {
-        if (r->given[i]) continue;
+        if (r->given[i] || lost_with_section(root, key)) continue;
         if (key->flags & KEY_REQUIRED)
             diag_error(&r->diag, root->at, "%s is missing: %s", key->name, key->help);
         else if (key->initial)

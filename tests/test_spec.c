@@ -343,6 +343,13 @@ static void test_spec__a_data_set_has_the_keys_of_its_kind(void **state)
     CHECK_ERRORS(cases);
 }
 
+static void test_spec__a_section_that_is_none_is_one_error(void **state)
+{
+    (void)state;
+    CHECK_FAILS(ERR_INVALID, "1 error", parse("version: 1\ndataset: SIFT1M\nindex: IVF4,Flat\n"));
+    check_words("", "2:10: error: dataset is a section: {name: ...}\n");
+}
+
 static void test_spec__yaml_that_is_no_spec_is_refused(void **state)
 {
     static const struct wrong cases[] = {
@@ -652,6 +659,7 @@ int main(void)
         TEST(test_spec__unquoted_factory_keys_get_the_hint_to_quote),
         TEST(test_spec__contradictions_are_refused),
         TEST(test_spec__a_data_set_has_the_keys_of_its_kind),
+        TEST(test_spec__a_section_that_is_none_is_one_error),
         TEST(test_spec__yaml_that_is_no_spec_is_refused),
         TEST(test_spec__a_message_shows_the_line_and_a_caret),
         TEST(test_spec__a_byte_order_mark_moves_no_column),
