@@ -21,8 +21,9 @@ float product_margin(double q_norm, double x_norm, int d, int whole)
 
     if (whole && all < ldexp(1, 24)) return 0;
     if (!(all < 1e37)) return INFINITY; /* fp32 overflows: scores mean nothing */
-    /* d + 8: the sum's length and the roundings around it; 1.01: second-order terms */
-    return (float)(1.01 * u * (d + 8.0) * all);
+    /* d + 8: the sum's length and the roundings around it; 1.01: second-order terms; the last term:
+       products below fp32's smallest lose bits that no relative bound covers */
+    return (float)(1.01 * u * (d + 8.0) * all + ldexp(4 * (d + 8.0), -149));
 }
 
 const char *product_coretype(void)
