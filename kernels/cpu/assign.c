@@ -142,6 +142,7 @@ static void decide_rows(struct tile *t, const struct centroids *c, const float *
         if (t->second[i] - t->best[i] > 2 * margin[i]) continue;
         memcpy(t->again + n * c->d, t->x + i * c->d, (size_t)c->d * sizeof(float));
         t->undecided[n++] = (int32_t)i;
+        t->index[i] = 0; /* the lowest, where every distance passes fp32 */
         dist[i] = INFINITY;
     }
     if (!n) return;
@@ -157,12 +158,26 @@ static void decide_rows(struct tile *t, const struct centroids *c, const float *
     }
 }
 
-/* One tile from start to end; returns the sum of its distances. */
-static double assign_tile(struct tile *t, const struct mat *x, int64_t first,
-                          const struct centroids *c, int32_t *list)
+/* The sum of the rows' exact distances: scores of rows far from the origin say nothing of it. */
+static double sum_distances(const struct tile *t, const struct centroids *c)
+{
+    double total = 0;
+
+    for (int64_t i = 0; i < t->rows; i++) {
+        const void *row = c->c + t->index[i] * (int64_t)c->d;
+        float exact;
+
+        rows_distances(ELEM_F32, t->x + i * c->d, &row, 1, c->d, &exact);
+        total += exact;
+    }
+    return total;
+}
+
+/* One tile from start to end; *total (NULL is allowed) = the sum of its distances. */
+static void assign_tile(struct tile *t, const struct mat *x, int64_t first,
+                        const struct centroids *c, int32_t *list, double *total)
 {
     float margin[TILE_ROWS];
-    double total = 0;
     int whole;
 
     rows_to_f32(x->elem, (const char *)x->data.ptr + (size_t)(first * x->d) * elem_bytes(x->elem),
@@ -173,11 +188,9 @@ static double assign_tile(struct tile *t, const struct mat *x, int64_t first,
     for (int64_t i = 0; i < t->rows; i++)
         margin[i] = product_margin(sqrt(t->norm[i]), c->max_norm, c->d, whole);
     decide_rows(t, c, margin);
-    for (int64_t i = 0; i < t->rows; i++) {
+    for (int64_t i = 0; i < t->rows; i++)
         list[first + i] = t->index[i];
-        total += fmax(0, (double)t->norm[i] + t->best[i]);
-    }
-    return total;
+    if (total) *total = sum_distances(t, c);
 }
 
 static int centroids_start(struct centroids *c, const struct mat *m)
@@ -213,7 +226,7 @@ int cpu_assign(struct backend *b, const struct mat *x, const struct mat *c, stru
         int64_t left = x->rows - i * TILE_ROWS;
 
         t.rows = left < TILE_ROWS ? left : TILE_ROWS;
-        tile_total[i] = assign_tile(&t, x, i * TILE_ROWS, &cents, list.ptr);
+        assign_tile(&t, x, i * TILE_ROWS, &cents, list.ptr, total ? tile_total + i : NULL);
     }
     if (total) *total = 0;
     for (int64_t i = 0; total && i < tiles; i++)
