@@ -47,11 +47,14 @@ struct backend_info {
 
 /* What inverted lists are to hold. All of it is known before the first vector comes. */
 struct lists_desc {
-    int d;
+    int d; /* of centroids and stored vectors: after the transform */
     int64_t nlist;
     int m;             /* 0: rows as they are (Flat), else PQ codes of m bytes */
     enum elem storage; /* element type of Flat rows */
     int64_t n;         /* vectors that will be added, at most */
+    /* From the d_in dimensions of blocks and queries to d; NULL: none. Copied by lists_create;
+       lists_bytes and search_bytes look at its d_in alone. */
+    const struct transform *transform;
 };
 
 struct lists; /* inverted lists on a device, with their centroids and codebooks: the index */
@@ -81,6 +84,10 @@ struct backend_ops {
 
     /* Row j of out (f32) = row rows[j] (host) of x, for all rows of out. */
     int (*gather)(struct backend *b, const struct mat *x, const int64_t *rows, struct mat *out);
+
+    /* Row i of out (f32, [rows][t->d_out]) = t applied to row i of x; t is host memory. */
+    int (*transform)(struct backend *b, const struct mat *x, const struct transform *t,
+                     struct mat *out);
 
     /*
      * list[i] (int32) = the row of c (f32) nearest to row i of x; *total (NULL is allowed) = the
@@ -135,7 +142,12 @@ struct backend_ops {
                         const float *coarse, const float *books);
     void (*lists_free)(struct backend *b, struct lists *l); /* NULL is allowed */
     int (*lists_passes)(const struct lists *l);
-    /* ERR_FORMAT names the id of a row that holds a NaN or an infinity. */
+    /*
+     * Rows of any element type. Flat rows are kept as desc.storage has them, f16 rounded to nearest
+     * even: it is the rounded vector that is at a distance. ERR_FORMAT names the id of a row that
+     * holds a NaN or an infinity, or a value that the storage cannot hold: for f16 past 65504, for
+     * u8 and i8 any that is not a whole number in range.
+     */
     int (*lists_add)(struct backend *b, struct lists *l, const struct block *x);
     int (*lists_end_pass)(struct backend *b, struct lists *l);
     /* size[nlist]: vectors in each list. */
@@ -145,7 +157,7 @@ struct backend_ops {
     int (*lists_reserve)(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe);
 
     /*
-     * For each of q[nq][d] (host) the k nearest of the vectors in its nprobe nearest lists:
+     * For each of q[nq][d_in] (host) the k nearest of the vectors in its nprobe nearest lists:
      * dist[nq][k] and ids[nq][k] (host), ascending by (distance, id), (+inf, -1) where the
      * lists hold fewer than k and for a query with a NaN. A PQ vector is where its code says:
      * centroid + codeword, added in fp64. Allocates nothing; needs a lists_reserve that

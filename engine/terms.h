@@ -41,6 +41,17 @@ struct block {
     vid first;       /* id of row 0 */
 };
 
+/*
+ * What OPQ and PCA do to a vector before anything else sees it: y = a x + b. The same bits on
+ * every backend: y[i] = fp32 of (the sum over j, in order, of a[i][j] x[j], then + b[i]), in fp64,
+ * where a product of two fp32 has no rounding.
+ */
+struct transform {
+    int d_in, d_out;
+    float *a; /* [d_out][d_in] */
+    float *b; /* [d_out]; NULL: zeros */
+};
+
 size_t elem_bytes(enum elem elem);
 const char *elem_name(enum elem elem); /* "f32", "f16", "u8", "i8": as `storage` in the spec */
 

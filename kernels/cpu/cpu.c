@@ -110,6 +110,7 @@ const struct backend_ops backend_cpu = {
     .download = cpu_download,
     .finite = cpu_finite,
     .gather = cpu_gather,
+    .transform = cpu_transform,
     .assign = cpu_assign,
     .means = cpu_means,
     .residuals = cpu_residuals,

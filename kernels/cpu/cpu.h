@@ -28,6 +28,8 @@ void *cpu_region(const struct cpu *cpu);
 /* The steps, a file each. */
 int cpu_finite(struct backend *b, const struct mat *x, int64_t *row);
 int cpu_gather(struct backend *b, const struct mat *x, const int64_t *rows, struct mat *out);
+int cpu_transform(struct backend *b, const struct mat *x, const struct transform *t,
+                  struct mat *out);
 int cpu_assign(struct backend *b, const struct mat *x, const struct mat *c, struct buf list,
                double *total);
 int cpu_means(struct backend *b, const struct mat *x, struct buf list, struct mat *c,

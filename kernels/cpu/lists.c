@@ -16,7 +16,16 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/rows.h"
 
-enum { TILE = 64 }; /* rows a thread takes at a time */
+enum { TILE = 64 };             /* rows a thread takes at a time */
+enum { TRANSFORMED = 8 << 20 }; /* bytes of transformed rows held at once, or one row */
+
+/* Rows of a block that are transformed at once. */
+static int64_t transformed_rows(int d)
+{
+    int64_t rows = TRANSFORMED / ((int64_t)d * (int64_t)sizeof(float));
+
+    return rows < 1 ? 1 : rows;
+}
 
 static int row_bytes_of(const struct lists_desc *desc)
 {
@@ -33,6 +42,9 @@ size_t cpu_lists_bytes(const struct lists_desc *desc)
     size_t n = (size_t)desc->n, model = (size_t)desc->nlist * ((size_t)desc->d + 1) * 4;
 
     if (desc->m) model += 2 * (size_t)KSUB * (size_t)desc->d * 4;
+    if (desc->transform)
+        model += applier_bytes(desc->transform->d_in, desc->d) +
+                 (size_t)transformed_rows(desc->d) * (size_t)desc->d * sizeof(float);
     return model + n * ((size_t)row_bytes_of(desc) + (ids_fit_32(desc->n) ? 4 : 8)) + n * 4 +
            (size_t)desc->nlist * 16;
 }
@@ -41,6 +53,7 @@ void cpu_lists_free(struct backend *b, struct lists *l)
 {
     (void)b;
     if (!l) return;
+    applier_free(l->applier);
     mem_free(l->coarse);
     mem_free(l->coarse_norm);
     mem_free(l->books);
@@ -114,9 +127,12 @@ int cpu_lists_create(struct backend *b, struct lists **out, const struct lists_d
     assert(desc->nlist > 0 && desc->nlist < INT32_MAX && (!desc->m || books));
     if (!(l = mem_new(1, sizeof *l))) goto out;
     l->desc = *desc;
+    l->desc.transform = NULL;
+    l->d_in = desc->transform ? desc->transform->d_in : desc->d;
     l->row_bytes = row_bytes_of(desc);
     l->dsub = desc->m ? desc->d / desc->m : 0;
     l->whole = desc->m == 0;
+    if (desc->transform && (rc = applier_create(&l->applier, desc->transform)) < 0) goto out;
     if ((rc = copy_coarse(l, coarse)) < 0) goto out;
     if ((rc = copy_books(l, books)) < 0) goto out;
     rc = ERR_NOMEM;
@@ -139,29 +155,67 @@ int cpu_lists_passes(const struct lists *l)
 
 /* ---- the first pass: which list, and how long they get ---- */
 
-/* Looks at rows once: are they finite, how long are they, are they whole numbers? */
+/* A row as it came, as fp32, and as the lists will keep it. */
+struct row_space {
+    float *v;     /* [d] */
+    void *stored; /* [d] of the storage's type */
+};
+
+static size_t row_region(int d)
+{
+    return 2 * (size_t)d * sizeof(float);
+}
+
+static struct row_space row_space_at(char *region, int d)
+{
+    return (struct row_space){.v = (float *)region, .stored = region + (size_t)d * sizeof(float)};
+}
+
+/* What a row cannot be: the first such row of a block. */
+struct misfit {
+    int64_t not_finite, not_held;
+};
+
+static int fail_misfit(const struct lists *l, const struct block *x, const struct misfit *m)
+{
+    static const char *const holds[] = {"", "values from -65504 to 65504",
+                                        "whole numbers from 0 to 255",
+                                        "whole numbers from -128 to 127"};
+
+    if (m->not_finite <= m->not_held)
+        return fail(ERR_FORMAT, "base vector %lld holds a NaN or an infinity",
+                    (long long)(x->first + m->not_finite));
+    return fail(ERR_FORMAT, "storage %s cannot hold base vector %lld: it is for %s; use f32",
+                elem_name(l->desc.storage), (long long)(x->first + m->not_held),
+                holds[l->desc.storage]);
+}
+
+/* Looks at rows once: are they finite, can they be kept, how long are they then, are they whole? */
 static int survey(struct cpu *cpu, struct lists *l, const struct block *x)
 {
     size_t row_bytes = (size_t)x->d * elem_bytes(x->elem);
-    int64_t bad = INT64_MAX;
+    int64_t bad = INT64_MAX, beyond = INT64_MAX;
+    int whole = l->whole, convert = !l->desc.m && l->desc.storage != x->elem, rc;
     float max = 0;
-    int whole = l->whole, rc;
 
-    if ((rc = cpu_scratch(cpu, (size_t)x->d * sizeof(float))) < 0) return rc;
-#pragma omp parallel for num_threads(cpu->threads) reduction(min : bad) reduction(max : max) \
-    reduction(&& : whole)
+    if ((rc = cpu_scratch(cpu, row_region(x->d))) < 0) return rc;
+#pragma omp parallel for num_threads(cpu->threads) reduction(min : bad, beyond)                    \
+    reduction(max : max) reduction(&& : whole)
     for (int64_t i = 0; i < x->rows; i++) {
-        float *v = cpu_region(cpu), norm;
+        struct row_space row = row_space_at(cpu_region(cpu), x->d);
+        float norm;
 
-        rows_to_f32(x->elem, (const char *)x->ptr + (size_t)i * row_bytes, x->d, v);
-        if (rows_not_finite(v, 1, x->d) >= 0 && i < bad) bad = i;
-        rows_norms(v, 1, x->d, &norm);
+        rows_to_f32(x->elem, (const char *)x->ptr + (size_t)i * row_bytes, x->d, row.v);
+        if (rows_not_finite(row.v, 1, x->d) >= 0 && i < bad) bad = i;
+        if (convert && rows_from_f32(l->desc.storage, row.v, x->d, row.stored) >= 0 && i < beyond)
+            beyond = i;
+        if (convert) rows_to_f32(l->desc.storage, row.stored, x->d, row.v);
+        rows_norms(row.v, 1, x->d, &norm);
         max = norm > max ? norm : max;
-        whole = whole && rows_whole(v, x->d);
+        whole = whole && rows_whole(row.v, x->d);
     }
-    if (bad < INT64_MAX)
-        return fail(ERR_FORMAT, "base vector %lld holds a NaN or an infinity",
-                    (long long)(x->first + bad));
+    if (bad < INT64_MAX || beyond < INT64_MAX)
+        return fail_misfit(l, x, &(struct misfit){bad, beyond});
     l->whole = whole;
     if (!l->desc.m) l->max_norm = fmax(l->max_norm, sqrt(max) * (1 + 1e-3));
     return 0;
@@ -227,7 +281,7 @@ static void store_row(const struct lists *l, const struct block *x, int64_t i, i
     }
     rows_to_f32(x->elem, row, x->d, v);
     if (!l->desc.m) {
-        memcpy(out, v, (size_t)l->row_bytes); /* storage is f32: checked by lists_add */
+        rows_from_f32(l->desc.storage, v, x->d, out); /* the first pass saw that all fit */
         return;
     }
     for (int j = 0; j < x->d; j++)
@@ -254,17 +308,44 @@ static int place_block(struct cpu *cpu, struct lists *l, const struct block *x)
     return 0;
 }
 
-int cpu_lists_add(struct backend *b, struct lists *l, const struct block *x)
+/* Rows in the lists' own space. */
+static int add_rows(struct backend *b, struct lists *l, const struct block *x)
 {
-    int rc;
+    int rc = l->pass == 0 ? assign_block(b, l, x) : place_block(cpu_of(b), l, x);
 
-    assert(l->pass < 2 && l->at + x->rows <= l->desc.n);
-    if (!l->desc.m && l->desc.storage != x->elem && l->desc.storage != ELEM_F32)
-        return fail(ERR_INVALID, "storage %s cannot hold %s vectors exactly",
-                    elem_name(l->desc.storage), elem_name(x->elem));
-    rc = l->pass == 0 ? assign_block(b, l, x) : place_block(cpu_of(b), l, x);
     if (rc == 0) l->at += x->rows;
     return rc;
+}
+
+static int add_transformed(struct backend *b, struct lists *l, const struct block *x)
+{
+    size_t row_bytes = (size_t)x->d * elem_bytes(x->elem);
+    int64_t step = transformed_rows(l->desc.d);
+    float *y = NULL;
+    int rc;
+
+    if ((rc = cpu_scratch(cpu_of(b), applier_region(x->d))) < 0) goto out;
+    rc = ERR_NOMEM;
+    if (!(y = mem_new(step < x->rows ? step * l->desc.d : x->rows * l->desc.d, sizeof *y)))
+        goto out;
+    rc = 0;
+    for (int64_t i = 0; i < x->rows && rc == 0; i += step) {
+        struct block some = {.elem = ELEM_F32, .d = l->desc.d, .ptr = y, .first = x->first + i};
+
+        some.rows = x->rows - i < step ? x->rows - i : step;
+        applier_rows(l->applier, cpu_of(b), x->elem, (const char *)x->ptr + (size_t)i * row_bytes,
+                     some.rows, y);
+        rc = add_rows(b, l, &some);
+    }
+out:
+    mem_free(y);
+    return rc;
+}
+
+int cpu_lists_add(struct backend *b, struct lists *l, const struct block *x)
+{
+    assert(l->pass < 2 && x->d == l->d_in && l->at + x->rows <= l->desc.n);
+    return l->applier ? add_transformed(b, l, x) : add_rows(b, l, x);
 }
 
 int cpu_lists_end_pass(struct backend *b, struct lists *l)

@@ -3,11 +3,14 @@
 #define IVF_CPU_LISTS_H
 
 #include "engine/backend.h"
+#include "kernels/cpu/transform.h"
 
 struct scratch; /* search.c: what a search needs, taken by lists_reserve */
 
 struct lists {
-    struct lists_desc desc;
+    struct lists_desc desc;  /* its transform is NULL: see applier */
+    struct applier *applier; /* NULL: vectors are taken as they come */
+    int d_in;
     int row_bytes; /* of a code or of a Flat row */
     int dsub;
 

@@ -6,20 +6,42 @@
 
 /* ---- conversion ---- */
 
-/* IEEE 754 half to single, by widening exponent and mantissa; subnormals by arithmetic. */
-static float half_to_float(uint16_t h)
+static inline uint32_t float_bits(float f)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 0x3ff;
     uint32_t bits;
+
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+static inline float bits_float(uint32_t bits)
+{
     float f;
 
-    if (exponent == 0) {
-        f = ldexpf((float)mantissa, -24);
-        return sign ? -f : f;
-    }
-    bits = sign | (exponent == 31 ? 0xffu : exponent + 112) << 23 | mantissa << 13;
     memcpy(&f, &bits, sizeof f);
     return f;
+}
+
+/*
+ * IEEE 754 half to single without a branch: shifted into place, its exponent is 112 too small,
+ * which a product with 2^112 puts right for subnormals too.
+ */
+static inline float half_to_float(uint16_t half)
+{
+    uint32_t rest = half & 0x7fffu, special = rest >= 0x7c00 ? 0x7f800000u : 0;
+    uint32_t bits = float_bits(bits_float(rest << 13) * 0x1p112f) | special;
+
+    return bits_float(bits | (uint32_t)(half & 0x8000) << 16);
+}
+
+/* The half nearest to f, ties to even; |f| <= 65504. */
+static inline uint16_t float_to_half(float f)
+{
+    uint32_t bits = float_bits(f), rest = bits & 0x7fffffffu;
+    uint32_t normal = (rest + 0xfff + (rest >> 13 & 1) - (112u << 23)) >> 13;
+    uint32_t small = float_bits(bits_float(rest) + 0.5f) - 0x3f000000u; /* 0.5's ulp is 2^-24 */
+
+    return (uint16_t)((bits >> 16 & 0x8000) | (rest < 0x38800000u ? small : normal));
 }
 
 SIMD_CLONES static void u8_to_f32(const uint8_t *x, int64_t n, float *out)
@@ -34,9 +56,14 @@ SIMD_CLONES static void i8_to_f32(const int8_t *x, int64_t n, float *out)
         out[i] = x[i];
 }
 
+SIMD_CLONES static void f16_to_f32(const uint16_t *x, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = half_to_float(x[i]);
+}
+
 void rows_to_f32(enum elem elem, const void *ptr, int64_t n, float *out)
 {
-    const uint16_t *half = ptr;
 
     switch (elem) {
     case ELEM_F32:
@@ -49,10 +76,72 @@ void rows_to_f32(enum elem elem, const void *ptr, int64_t n, float *out)
         i8_to_f32(ptr, n, out);
         break;
     case ELEM_F16:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = half_to_float(half[i]);
+        f16_to_f32(ptr, n, out);
         break;
     }
+}
+
+static int64_t first_beyond(const float *x, int64_t n, float min, float max, int whole)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!(x[i] >= min && x[i] <= max) || (whole && x[i] != truncf(x[i]))) return i;
+    return -1;
+}
+
+/* Each gives 0 where a value did not fit. */
+SIMD_CLONES static int f32_to_u8(const float *x, int64_t n, uint8_t *out)
+{
+    int fits = 1;
+
+    for (int64_t i = 0; i < n; i++) {
+        float v = x[i] >= 0 && x[i] <= 255 ? x[i] : 0;
+
+        out[i] = (uint8_t)(int32_t)v;
+        fits &= (float)(int32_t)v == x[i];
+    }
+    return fits;
+}
+
+SIMD_CLONES static int f32_to_i8(const float *x, int64_t n, int8_t *out)
+{
+    int fits = 1;
+
+    for (int64_t i = 0; i < n; i++) {
+        float v = x[i] >= -128 && x[i] <= 127 ? x[i] : 0;
+
+        out[i] = (int8_t)(int32_t)v;
+        fits &= (float)(int32_t)v == x[i];
+    }
+    return fits;
+}
+
+SIMD_CLONES static int f32_to_f16(const float *x, int64_t n, uint16_t *out)
+{
+    int fits = 1;
+
+    for (int64_t i = 0; i < n; i++) {
+        int fit = x[i] >= -65504 && x[i] <= 65504;
+
+        out[i] = float_to_half(fit ? x[i] : 0);
+        fits &= fit;
+    }
+    return fits;
+}
+
+int64_t rows_from_f32(enum elem elem, const float *x, int64_t n, void *out)
+{
+    switch (elem) {
+    case ELEM_F32:
+        memcpy(out, x, (size_t)n * sizeof *x);
+        break;
+    case ELEM_U8:
+        return f32_to_u8(x, n, out) ? -1 : first_beyond(x, n, 0, 255, 1);
+    case ELEM_I8:
+        return f32_to_i8(x, n, out) ? -1 : first_beyond(x, n, -128, 127, 1);
+    case ELEM_F16:
+        return f32_to_f16(x, n, out) ? -1 : first_beyond(x, n, -65504, 65504, 0);
+    }
+    return -1;
 }
 
 /* ---- sums in fp32 ---- */

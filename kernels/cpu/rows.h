@@ -7,6 +7,13 @@
 /* out[n] = n elements of ptr as fp32, exactly. */
 void rows_to_f32(enum elem elem, const void *ptr, int64_t n, float *out);
 
+/*
+ * out[n] of elem = x[n]: f16 rounded to nearest even, whole numbers as they are. Returns the first
+ * place whose value elem cannot hold (past 65504, out of range, not whole), -1 where there is
+ * none; what out then has at such places means nothing.
+ */
+int64_t rows_from_f32(enum elem elem, const float *x, int64_t n, void *out);
+
 /* norm[i] = |row i|^2 in fp32 (any order of summation), of x[rows][d]. */
 void rows_norms(const float *x, int64_t rows, int d, float *norm);
 

@@ -42,6 +42,7 @@ struct query {
 struct scratch {
     int64_t nq, group; /* reserved; queries taken at once */
     int k, nprobe;
+    float *q;              /* [group][d]: transformed; NULL where there is no transform */
     float *q_norm;         /* [group] */
     struct query *query;   /* [group] */
     struct pool *pool;     /* [group] */
@@ -96,11 +97,13 @@ static size_t coarse_bytes(int nprobe)
            cap * (sizeof(float) + sizeof(vid));
 }
 
-static size_t region_bytes(int d, int k, int nprobe)
+/* d_in: 0 where there is no transform. */
+static size_t region_bytes(int d_in, int d, int k, int nprobe)
 {
-    size_t scan = scan_bytes(d, k), coarse = coarse_bytes(nprobe);
+    size_t scan = scan_bytes(d, k), coarse = coarse_bytes(nprobe), apply = applier_region(d_in);
+    size_t most = scan > coarse ? scan : coarse;
 
-    return scan > coarse ? scan : coarse;
+    return most > apply ? most : apply;
 }
 
 static struct scan_space scan_space_at(char *region, int d, int k)
@@ -151,15 +154,18 @@ static int64_t most_active(int64_t nlist, int64_t group, int nprobe)
 size_t cpu_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads)
 {
     int64_t group = group_size(nq, k, nprobe);
+    int d_in = desc->transform ? desc->transform->d_in : 0;
+    size_t transformed = d_in ? (size_t)group * (size_t)desc->d * sizeof(float) : 0;
 
-    return (size_t)group * query_bytes(k, nprobe) + (size_t)desc->nlist * 8 +
+    return transformed + (size_t)group * query_bytes(k, nprobe) + (size_t)desc->nlist * 8 +
            (size_t)most_active(desc->nlist, group, nprobe) * 12 +
-           (size_t)threads * region_bytes(desc->d, k, nprobe);
+           (size_t)threads * region_bytes(d_in, desc->d, k, nprobe);
 }
 
 void scratch_free(struct scratch *s)
 {
     if (!s) return;
+    mem_free(s->q);
     mem_free(s->q_norm);
     mem_free(s->query);
     mem_free(s->pool);
@@ -198,12 +204,13 @@ static int scratch_fill(struct scratch *s, int64_t nlist)
 int cpu_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe)
 {
     struct scratch *s = NULL;
-    int rc;
+    int d_in = l->applier ? l->d_in : 0, rc;
 
-    if ((rc = cpu_scratch(cpu_of(b), region_bytes(l->desc.d, k, nprobe))) < 0) goto out;
+    if ((rc = cpu_scratch(cpu_of(b), region_bytes(d_in, l->desc.d, k, nprobe))) < 0) goto out;
     rc = ERR_NOMEM;
     if (!(s = mem_new(1, sizeof *s))) goto out;
     *s = (struct scratch){.nq = nq, .group = group_size(nq, k, nprobe), .k = k, .nprobe = nprobe};
+    if (d_in && !(s->q = mem_new(s->group * l->desc.d, sizeof *s->q))) goto out;
     if ((rc = scratch_fill(s, l->desc.nlist)) < 0) goto out;
     scratch_free(l->scratch);
     l->scratch = s;
@@ -515,8 +522,10 @@ int cpu_lists_search(struct backend *b, struct lists *l, const float *q, int64_t
     assert(l->pass == 2 && s && nq <= s->nq && k <= s->k && nprobe <= s->nprobe);
     for (int64_t i = 0; i < nq; i += s->group) {
         int64_t some = nq - i < s->group ? nq - i : s->group;
+        const float *group = q + i * l->d_in;
 
-        search_group(cpu_of(b), l, s, q + i * l->desc.d, some, k, nprobe, dist + i * k,
+        if (l->applier) applier_rows(l->applier, cpu_of(b), ELEM_F32, group, some, s->q);
+        search_group(cpu_of(b), l, s, l->applier ? s->q : group, some, k, nprobe, dist + i * k,
                      ids + i * k);
     }
     return 0;
