@@ -87,11 +87,13 @@ static void say_plan(const struct drive *d)
                 finished == 1 ? "" : "s");
 }
 
+/* The same command, but that what --force has already run again stays so. */
 static void say_how_to_go_on(char **argv)
 {
     struct text line = {0};
 
     for (int i = 0; argv[i]; i++) {
+        if (strcmp(argv[i], "--force") == 0) continue;
         text_add(&line, " ");
         add_word(&line, argv[i]);
     }

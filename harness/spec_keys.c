@@ -84,9 +84,9 @@ static const struct spec_key keys[] = {
      "queries handed over at once"},
     {"search.nprobe", KEY_INT, 0, AXIS_NPROBE, AT(nprobe), 1, 1 << 30,
      "{\"from\": 1, \"to\": 256, \"mul\": 2}", NULL, "lists visited per query"},
-    {"search.warmup", KEY_INT, KEY_AUTO, AXIS_NONE, AT(warmup), 0, 1000000, "auto", NULL,
+    {"search.warmup", KEY_INT, KEY_AUTO, AXIS_NONE, AT(warmup), 0, 1000, "auto", NULL,
      "passes over the queries before time is taken; auto: until steady"},
-    {"search.repeat", KEY_INT, KEY_AUTO, AXIS_NONE, AT(repeat), 1, 1000000, "auto", NULL,
+    {"search.repeat", KEY_INT, KEY_AUTO, AXIS_NONE, AT(repeat), 1, 1000, "auto", NULL,
      "timed passes over the queries; auto: until steady"},
 
     {"measure", KEY_WORD, KEY_LIST, AXIS_NONE, AT(measure), 0, 0, "[\"recall\", \"intersection\"]",

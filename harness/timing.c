@@ -3,7 +3,8 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "engine/base/stats.h"
 
 static const int64_t SECOND = 1000000000;
 
@@ -38,23 +39,14 @@ int timing_more(const int64_t *ns, int n, int64_t fixed)
     return timing_spread(ns, n) / sqrt(n) >= 0.01;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 double timing_quantile(const int64_t *ns, int n, double q)
 {
-    int64_t sorted[TIMING_PASSES];
-    double at = q * (n - 1);
-    int lo = (int)at, hi = lo + 1 < n ? lo + 1 : lo;
+    double x[TIMING_PASSES];
 
     assert(n >= 1 && n <= TIMING_PASSES);
-    memcpy(sorted, ns, (size_t)n * sizeof *ns);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    return (double)sorted[lo] + (at - lo) * (double)(sorted[hi] - sorted[lo]);
+    for (int i = 0; i < n; i++)
+        x[i] = (double)ns[i];
+    return stats_quantile(x, n, q);
 }
 
 double timing_spread(const int64_t *ns, int n)

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 enum { TIMING_AUTO = -1 };     /* as SPEC_AUTO: let the samples decide */
-enum { TIMING_PASSES = 1000 }; /* of one kind, at most, however the number came about */
+enum { TIMING_PASSES = 1001 }; /* of one kind, at most: the cold one and what a spec may ask for */
 
 /*
  * Whether another warm-up pass is wanted after ns[n], n >= 1, the cold first pass being ns[0].
@@ -29,7 +29,7 @@ int timing_warming(const int64_t *ns, int n, int64_t fixed);
  */
 int timing_more(const int64_t *ns, int n, int64_t fixed);
 
-/* The q-quantile of ns[n], n >= 1, linear between neighbours (R's type 7); 0.5: the median. */
+/* The q-quantile of ns[n], n >= 1, as stats_quantile's; 0.5: the median. */
 double timing_quantile(const int64_t *ns, int n, double q);
 
 /* Interquartile range over median: what `noisy` (over 0.1) and the table's spread mean. */

@@ -2,6 +2,7 @@
 #include "tests/testing.h"
 
 #include <math.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -321,7 +322,7 @@ static void test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row(void 
     assert_int_equal(program_count(db, "SELECT exit FROM run"), 1);
 }
 
-static void test_run__failed_trials_run_again_and_can_be_selected(void **state)
+static void test_run__where_nothing_failed_there_is_nothing_to_rerun(void **state)
 {
     const char *db = program_file("again.db"), *spec;
     (void)state;
@@ -331,6 +332,27 @@ static void test_run__failed_trials_run_again_and_can_be_selected(void **state)
     assert_int_equal(program("run", spec, "--db", db), 0);
     assert_int_equal(program("run", spec, "--db", db, "--rerun-failed"), 4);
     assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 2);
+}
+
+static void test_run__recall_that_falls_with_nprobe_is_suspect(void **state)
+{
+    const char *db = program_file("falls.db"), *spec;
+    sqlite3 *c = NULL;
+    (void)state;
+
+    make_data();
+    spec = files_spec("falls.yaml");
+    assert_int_equal(program("run", spec, "--db", db, "--set", "search.nprobe=1"), 0);
+    assert_int_equal(sqlite3_open(db, &c), SQLITE_OK); /* as if it had been better once */
+    assert_int_equal(sqlite3_exec(c, "UPDATE metric SET value = 1.5 WHERE name = 'recall_tie'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(c);
+    assert_int_equal(program("run", spec, "--db", db), 0);
+    assert_non_null(
+        strstr(program_text(db, "SELECT flags FROM trial WHERE nprobe = 4"), "suspect"));
+    assert_non_null(strstr(program_text(db, "SELECT reason FROM trial WHERE nprobe = 4"),
+                           "recall_tie falls from 1.5000 at nprobe 1"));
 }
 
 static void test_run__flat_may_not_fall_and_pq_only_by_noise(void **state)
@@ -359,7 +381,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_run__shipped_truth_that_is_right_is_believed),
     cmocka_unit_test(test_run__shipped_truth_that_is_wrong_is_suspect),
     cmocka_unit_test(test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row),
-    cmocka_unit_test(test_run__failed_trials_run_again_and_can_be_selected),
+    cmocka_unit_test(test_run__where_nothing_failed_there_is_nothing_to_rerun),
+    cmocka_unit_test(test_run__recall_that_falls_with_nprobe_is_suspect),
     cmocka_unit_test(test_run__flat_may_not_fall_and_pq_only_by_noise),
 };
 

@@ -235,7 +235,9 @@ static void test_worker__a_killed_worker_costs_only_its_trial(void **state)
                                " reason LIKE '%killed%'");
     assert_true(failed > 0);
     assert_int_equal(check_store(db) + failed, TRIALS);
-    finish(db);
+    assert_int_equal(program("run", long_spec(), "--db", db, "--rerun-failed"), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), TRIALS + failed);
+    assert_int_equal(check_store(db), TRIALS);
 }
 
 static void test_worker__a_worker_killed_while_building_fails_its_group(void **state)
@@ -332,6 +334,48 @@ static void test_worker__an_edited_spec_does_not_split_a_run(void **state)
     assert_int_equal(check_store(db), TRIALS);
 }
 
+/* n rows of 32 small floats. */
+static void write_fvecs(const char *name, int n)
+{
+    const int32_t d = 32;
+    FILE *f = fopen(program_file(name), "wb");
+    float row[32];
+
+    assert_non_null(f);
+    srand(3);
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j < d; j++)
+            row[j] = (float)(rand() % 256);
+        fwrite(&d, sizeof d, 1, f);
+        fwrite(row, sizeof row, 1, f);
+    }
+    fclose(f);
+}
+
+static void test_worker__data_cut_off_under_a_run_fails_what_was_left(void **state)
+{
+    const char *db = program_file("cut.db");
+    const char *spec =
+        program_spec("cut.yaml", "version: 1\n"
+                                 "name: cut\n"
+                                 "dataset: {name: cut, base: cut.fvecs, query: cutq.fvecs}\n"
+                                 "index: [\"IVF64,Flat\", \"IVF64,PQ8\"]\n"
+                                 "search: {k: 10, nprobe: [1, 4], warmup: 0, repeat: 3}\n");
+    pid_t pid;
+    (void)state;
+
+    write_fvecs("cut.fvecs", 40000);
+    write_fvecs("cutq.fvecs", 20);
+    pid = program_start("run", spec, "--db", db, NULL);
+    program_await_worker(db, 1);
+    assert_int_equal(truncate(program_file("cut.fvecs"), 1000001), 0);
+    assert_int_equal(program_wait(pid), 1);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE status = 'failed' AND"
+                                       " \"index\" = 'IVF64,PQ8'"),
+                     2);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 4);
+}
+
 static void test_worker__is_not_started_by_hand(void **state)
 {
     (void)state;
@@ -352,6 +396,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_worker__termination_is_an_interrupt_of_its_own_code),
     cmocka_unit_test(test_worker__a_second_interrupt_does_not_wait),
     cmocka_unit_test(test_worker__an_edited_spec_does_not_split_a_run),
+    cmocka_unit_test(test_worker__data_cut_off_under_a_run_fails_what_was_left),
     cmocka_unit_test(test_worker__is_not_started_by_hand),
 };
 
