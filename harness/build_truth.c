@@ -184,7 +184,7 @@ static int compare(const struct brute *t, struct build *b, const float *dist)
             text_addf(&b->doubt,
                       "truth disagrees with brute force: neighbour %d of query %lld is at %g, not "
                       "at %g",
-                      r + 1, (long long)(j * t->stride), (double)found, (double)claimed);
+                      r + 1, (long long)j * t->stride, (double)found, (double)claimed);
             return text_failed(&b->doubt);
         }
     }

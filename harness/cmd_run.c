@@ -144,12 +144,11 @@ static enum exit_code without_work(const struct drive *d)
         fail(ERR_INVALID, "%s: no trial failed the last time", plan->spec->path);
         return cli_error(EXIT_NOTHING);
     }
+    if (d->count[DRIVE_FINISHED]) return EXIT_DONE;
     for (int i = 0; i < plan->ntrials; i++) {
-        const struct trial *t = &plan->trials[i];
-
-        if (d->count[DRIVE_FINISHED] || d->state[i] != DRIVE_SKIPPED || t->skip_kind == SKIP_RULE)
-            continue;
-        fail(ERR_UNSUPPORTED, "%s: nothing is left to run: %s", plan->spec->path, t->skip);
+        if (d->state[i] != DRIVE_SKIPPED || plan->trials[i].skip_kind == SKIP_RULE) continue;
+        fail(ERR_UNSUPPORTED, "%s: nothing is left to run: %s", plan->spec->path,
+             plan->trials[i].skip);
         return cli_error(EXIT_USAGE);
     }
     return EXIT_DONE;
@@ -320,12 +319,10 @@ static int run(int argc, char **argv)
     cli_catch_signals();
     if (parse(&s.opt, argc, argv) < 0)
         code = cli_error(EXIT_USAGE);
-    else if ((code = load_all(&s)) != EXIT_DONE)
-        ; /* said already */
-    else if (open_session(&s, argc, argv) < 0)
-        code = cli_error(EXIT_ENVIRONMENT);
     else
-        code = run_all(&s, argv);
+        code = load_all(&s);
+    if (code == EXIT_DONE && open_session(&s, argc, argv) < 0) code = cli_error(EXIT_ENVIRONMENT);
+    if (code == EXIT_DONE) code = run_all(&s, argv);
     close_session(&s);
     return code;
 }

@@ -230,8 +230,16 @@ static int collect_todo(const struct drive *d, int *todo)
 /* One worker for what is left of the group. EXIT_DONE: go on, whatever became of the trials. */
 static int drive_worker(struct drive *d, const int *todo, int ntodo)
 {
-    const struct worker_job job = {d->run.plan->spec, d->set,   d->nset, d->db_path,
-                                   d->run.id,         d->group, todo,    ntodo};
+    const struct worker_job job = {
+        .spec = d->run.plan->spec,
+        .set = d->set,
+        .nset = d->nset,
+        .db = d->db_path,
+        .run = d->run.id,
+        .group = d->group,
+        .todo = todo,
+        .ntodo = ntodo,
+    };
     const struct run_watch watch = {on_stage, on_begin, on_end, on_warn, d};
     struct worker_end end;
 

@@ -14,7 +14,7 @@ static const int64_t DRAW_NS = 100000000; /* ten times a second is as fast as an
 
 void progress_begin(struct progress *p, int total, int quiet)
 {
-    *p = (struct progress){.quiet = quiet, .total = total};
+    *p = (struct progress){.quiet = quiet, .total = total, .began_ns = clock_ns()};
     p->bar = !quiet && cli_terminal(STDERR_FILENO);
 }
 
@@ -40,16 +40,18 @@ static void add_left(struct text *out, double seconds)
 }
 
 void progress_format(struct text *out, const struct progress *p, const char *label, int64_t done,
-                     int64_t total, double seconds, int width)
+                     int64_t total, double stage_s, double all_s, int width)
 {
-    add_bar(out, total > 0 ? (double)done / (double)total : 0);
+    double share = total > 0 ? (double)done / (double)total : (double)p->done / p->total;
+
+    add_bar(out, share);
     text_addf(out, " %d/%d  %s  %s", p->done, p->total, label, p->stage);
     if (total > 0) text_addf(out, " %lld/%lld", (long long)done, (long long)total);
-    if (total > 0 && done > 0 && seconds > 0) {
-        double rate = (double)done / seconds;
-
-        text_addf(out, "  %.3g/s", rate);
-        add_left(out, (double)(total - done) / rate);
+    if (total > 0 && done > 0 && stage_s > 0) {
+        text_addf(out, "  %.3g/s", (double)done / stage_s);
+        add_left(out, stage_s / share - stage_s);
+    } else if (total == 0 && p->done > 0) {
+        add_left(out, all_s / share - all_s);
     }
     if (out->len > width) {
         out->len = width;
@@ -83,7 +85,7 @@ void progress_stage(struct progress *p, const char *label, const char *stage, in
     if (!p->bar || now - p->drawn_ns < DRAW_NS) return;
     p->drawn_ns = now;
     progress_format(&line, p, label, done, total, (double)(now - p->stage_began_ns) / 1e9,
-                    terminal_width());
+                    (double)(now - p->began_ns) / 1e9, terminal_width());
     if (!text_failed(&line)) fprintf(stderr, "\r\033[K%s", text_get(&line));
     p->shown = 1;
     text_clear(&line);

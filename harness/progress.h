@@ -16,7 +16,7 @@ struct progress {
     int quiet, bar;  /* bar: stderr is a terminal */
     int done, total; /* trials */
     char stage[32];
-    int64_t stage_began_ns, drawn_ns;
+    int64_t began_ns, stage_began_ns, drawn_ns;
     int shown; /* a bar stands on the terminal's last line */
 };
 
@@ -37,11 +37,14 @@ void progress_note(struct progress *p, const char *text);
 void progress_clear(struct progress *p);
 
 /*
- * The bar's line without the moves of the cursor, at most width characters:
- * "[####----] 3/14  IVF1024,PQ16  add 120000/200000  1.2e+06/s  0:07 left"
+ * The bar's line without the moves of the cursor, at most width characters. Of a stage that knows
+ * its end, share, rate and time left, stage_s seconds after its start:
+ *   "[####----] 3/14  IVF1024,PQ16  add 120000/200000  1.2e+06/s  0:07 left"
+ * of others the share of trials and the time for those left, all_s seconds after the run's start:
+ *   "[##------] 3/14  IVF1024,PQ16 nprobe=8  search  0:12 left"
  */
 void progress_format(struct text *out, const struct progress *p, const char *label, int64_t done,
-                     int64_t total, double seconds, int width);
+                     int64_t total, double stage_s, double all_s, int width);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 #include "harness/run.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,9 +34,36 @@ const char *run_status_name(enum store_status status)
     return names[status];
 }
 
+/* " key=value" where trials of the group differ in it; at: offsetof in struct trial. */
+static void add_int(struct text *out, const struct group *g, const struct trial *t, const char *key,
+                    size_t at)
+{
+    for (int i = 0; i < g->ntrials; i++) {
+        const int *mine = (const int *)((const char *)t + at);
+        const int *other = (const int *)((const char *)&g->trials[i] + at);
+
+        if (*mine == *other) continue;
+        text_addf(out, " %s=%d", key, *mine);
+        return;
+    }
+}
+
+static void add_batch(struct text *out, const struct group *g, const struct trial *t)
+{
+    for (int i = 0; i < g->ntrials; i++) {
+        if (g->trials[i].batch == t->batch) continue;
+        text_addf(out, " batch=%lld", (long long)t->batch);
+        return;
+    }
+}
+
 void run_trial_name(struct text *out, const struct group *g, const struct trial *t)
 {
-    text_addf(out, "%s nprobe=%d k=%d batch=%lld", g->label, t->nprobe, t->k, (long long)t->batch);
+    text_addf(out, "%s nprobe=%d", g->label, t->nprobe);
+    add_int(out, g, t, "k", offsetof(struct trial, k));
+    add_int(out, g, t, "float16", offsetof(struct trial, float16));
+    add_int(out, g, t, "tables", offsetof(struct trial, precomputed_tables));
+    add_batch(out, g, t);
 }
 
 /* ---- rows ---- */

@@ -44,7 +44,7 @@ int run_group(struct run *r, const struct group *g, const int *todo, int ntodo);
 int run_record(struct run *r, const struct group *g, const struct trial *t, const char *device,
                enum store_status status, const char *reason);
 
-/* "IVF1024,PQ16 nprobe=8 k=100 batch=16384": how a trial is called in messages and by --only. */
+/* "IVF1024,PQ16 nprobe=8": how a trial is called; what else tells it from others of its group follows. */
 void run_trial_name(struct text *out, const struct group *g, const struct trial *t);
 
 const char *run_status_name(enum store_status status); /* "ok", "failed", ...: as in the store */

@@ -8,7 +8,7 @@ static const char *format(struct progress *p, int64_t done, int64_t total, doubl
     static struct text line;
 
     text_reset(&line);
-    progress_format(&line, p, "IVF1024,PQ16", done, total, seconds, width);
+    progress_format(&line, p, "IVF1024,PQ16", done, total, seconds, 60, width);
     return text_get(&line);
 }
 
@@ -35,6 +35,15 @@ static void test_progress__says_nothing_of_what_it_does_not_know(void **state)
                         "[--------------------] 0/2  IVF1024,PQ16  search 0/10");
 }
 
+static void test_progress__a_stage_without_an_end_shows_the_share_of_trials(void **state)
+{
+    struct progress p = {.done = 3, .total = 12, .stage = "search"};
+    (void)state;
+
+    assert_string_equal(format(&p, 7, 0, 5, 200),
+                        "[#####---------------] 3/12  IVF1024,PQ16  search  3:00 left");
+}
+
 static void test_progress__never_passes_the_width(void **state)
 {
     struct progress p = {.done = 3, .total = 14, .stage = "add"};
@@ -47,6 +56,7 @@ static void test_progress__never_passes_the_width(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_progress__shows_bar_rate_and_time_left),
     cmocka_unit_test(test_progress__says_nothing_of_what_it_does_not_know),
+    cmocka_unit_test(test_progress__a_stage_without_an_end_shows_the_share_of_trials),
     cmocka_unit_test(test_progress__never_passes_the_width),
 };
 
