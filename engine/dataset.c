@@ -1,30 +1,28 @@
 /*
- * A data set is either a generator or up to four vecs files, named one by one or by a layout.
+ * A data set is either a generator or up to four files of rows, named one by one or by a layout.
  * Everything is checked at opening, in an order that lets the first message be the useful one:
  * the name, then each file, then the files against each other.
  */
 #include "engine/dataset.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
 #include "engine/base/text.h"
 #include "engine/dataset_internal.h"
-#include "engine/format_vecs.h"
+#include "engine/rowfile.h"
 #include "engine/synthetic.h"
 
-enum { DEFAULT_NQ = 1000, DEFAULT_NT = 50000, MILLION = 1000000 };
+enum { DEFAULT_NQ = 1000, DEFAULT_NT = 50000 };
 
 struct dataset {
     struct dataset_info info;
-    struct synthetic *synthetic;               /* or the files: */
-    struct vecs *base, *query, *learn, *truth; /* learn and truth may be NULL */
+    struct synthetic *synthetic;                  /* or the files: */
+    struct rowfile *base, *query, *learn, *truth; /* learn and truth may be NULL */
 };
 
 /* Row numbers of a generated part must fit synthetic.h's range with room to spare. */
@@ -60,24 +58,25 @@ static int open_synthetic(struct dataset *ds, const struct dataset_desc *desc)
 }
 
 /* A part's file: vectors of any size; d and type are compared later, with all files open. */
-static int open_vectors(struct vecs **out, const char *path)
+static int open_vectors(struct rowfile **out, const char *path, enum role role)
 {
-    struct vecs *v = NULL;
+    struct rowfile *f = NULL;
     int rc;
 
-    if ((rc = vecs_open(&v, path)) < 0) return rc;
-    if (v->kind == VECS_I32) {
-        rc = fail(ERR_INVALID, "%s: ivecs holds true neighbours, not vectors", path);
-        vecs_close(v);
+    if ((rc = rowfile_open(&f, path, role)) < 0) return rc;
+    if (cell_is_id(f->cell)) {
+        rc = fail(ERR_INVALID, "%s: holds %s, ids of true neighbours, not vectors", path,
+                  cell_name(f->cell));
+        rowfile_close(f);
         return rc;
     }
-    *out = v;
+    *out = f;
     return 0;
 }
 
 static int check_shapes(const struct dataset *ds)
 {
-    const struct vecs *base = ds->base;
+    const struct rowfile *base = ds->base;
 
     if (ds->query->d != base->d)
         return fail(ERR_FORMAT, "%s: d = %d, but %s has d = %d", ds->query->path, ds->query->d,
@@ -86,22 +85,53 @@ static int check_shapes(const struct dataset *ds)
     if (ds->learn->d != base->d)
         return fail(ERR_FORMAT, "%s: d = %d, but %s has d = %d", ds->learn->path, ds->learn->d,
                     base->path, base->d);
-    if (ds->learn->kind != base->kind)
-        return fail(ERR_FORMAT, "%s and %s must be of one type, both .fvecs or both .bvecs",
-                    ds->learn->path, base->path);
+    if (ds->learn->cell != base->cell)
+        return fail(
+            ERR_FORMAT,
+            "%s holds %s and %s %s: they must be of one type; `ivfbench convert` makes u8 of "
+            "no f32, but f32 of u8",
+            ds->learn->path, cell_name(ds->learn->cell), base->path, cell_name(base->cell));
     return 0;
 }
 
-static int open_truth(struct dataset *ds, const char *path)
+/* 1: all ids of the truth are among the n base rows in use; 0: it was made for more; or a code. */
+static int truth_fits(const struct dataset *ds)
+{
+    const struct rowfile *truth = ds->truth;
+    char *scratch = mem_new(rowfile_scratch(truth, 1), 1), *row = mem_new(truth->stride, 1);
+    int rc = 1;
+
+    if (!scratch || !row) rc = ERR_NOMEM;
+    for (int64_t i = 0; i < truth->rows && rc == 1; i++) {
+        if ((rc = rowfile_read(truth, i, 1, row, scratch)) < 0) break;
+        rc = 1;
+        for (int j = 0; j < truth->d && rc == 1; j++)
+            rc = cell_id(truth->cell, row, j) < ds->info.n;
+    }
+    mem_free(scratch);
+    mem_free(row);
+    return rc;
+}
+
+/* all: the base is used to its end, so that a truth whose ids pass n is a fault. */
+static int open_truth(struct dataset *ds, const char *path, int all)
 {
     int rc;
 
-    if ((rc = vecs_open(&ds->truth, path)) < 0) return rc;
-    if (ds->truth->kind != VECS_I32)
-        return fail(ERR_INVALID, "%s: truth is a file of ids, its name ends in .ivecs", path);
+    if ((rc = rowfile_open(&ds->truth, path, ROLE_TRUTH)) < 0) return rc;
+    if (!cell_is_id(ds->truth->cell))
+        return fail(ERR_INVALID,
+                    "%s: holds %s, vectors; truth is a file of ids (.ivecs, .ibin, .npy)", path,
+                    cell_name(ds->truth->cell));
     if (ds->truth->rows != ds->query->rows)
         return fail(ERR_FORMAT, "%s: %lld rows for the %lld queries of %s", path,
                     (long long)ds->truth->rows, (long long)ds->query->rows, ds->query->path);
+    if (!all && (rc = truth_fits(ds)) < 0) return rc;
+    if (!all && rc == 0) {
+        rowfile_close(ds->truth);
+        ds->truth = NULL;
+        return 0;
+    }
     ds->info.truth_k = ds->truth->d;
     return 0;
 }
@@ -111,7 +141,7 @@ static int identify(struct dataset *ds)
 {
     const struct {
         const char *role;
-        const struct vecs *file;
+        const struct rowfile *file;
     } parts[] = {
         {"base",  ds->base },
         {"query", ds->query},
@@ -127,7 +157,7 @@ static int identify(struct dataset *ds)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!parts[i].file) continue;
         hasher_add_string(h, parts[i].role);
-        if ((rc = vecs_hash(parts[i].file, h)) < 0) goto out;
+        if ((rc = rowfile_hash(parts[i].file, h)) < 0) goto out;
     }
     ds->info.identity = hasher_end(h);
     rc = 0;
@@ -136,19 +166,12 @@ out:
     return rc;
 }
 
-/* Where a set of files comes from, whichever way they were named. */
-struct files {
-    const char *base, *query, *learn, *truth; /* NULL: no such file */
-    int d;                                    /* that a layout's name promises; 0: any */
-    int64_t promised;                         /* base rows that it promises; 0: any */
-    int64_t limit;                            /* as in the spec */
-};
-
-/* Compares base with what was promised, sets how many of its rows are used and whether the truth,
-   which was made for all of them, still holds. */
-static int check_base(struct dataset *ds, const struct files *f, int *truth_holds)
+/* Compares base with what was promised, sets how many of its rows are used and whether these are
+   all that truth may have been made for. */
+static int check_base(struct dataset *ds, const struct dataset_files *f, int64_t limit,
+                      int *all_used)
 {
-    const struct vecs *base = ds->base;
+    const struct rowfile *base = ds->base;
     int64_t all = f->promised ? f->promised : base->rows;
 
     if (f->d && base->d != f->d)
@@ -157,82 +180,60 @@ static int check_base(struct dataset *ds, const struct files *f, int *truth_hold
     if (base->rows < all)
         return fail(ERR_FORMAT, "%s: holds %lld rows, but data set %s needs %lld", base->path,
                     (long long)base->rows, ds->info.name, (long long)all);
-    if (f->limit < 0 || f->limit > all)
+    if (limit < 0 || limit > all)
         return fail(ERR_INVALID, "limit %lld is not in 1 ... %lld, the rows of %s",
-                    (long long)f->limit, (long long)all, base->path);
-    ds->info.n = f->limit ? f->limit : all;
-    *truth_holds = ds->info.n == all;
+                    (long long)limit, (long long)all, base->path);
+    ds->info.n = limit ? limit : all;
+    *all_used = ds->info.n == all;
     return 0;
 }
 
-static int open_files(struct dataset *ds, const struct files *f)
+static int open_files(struct dataset *ds, const struct dataset_files *f, int64_t limit)
 {
     struct dataset_info *info = &ds->info;
-    int rc, truth_holds = 0;
+    int rc, all_used = 0;
 
-    if ((rc = open_vectors(&ds->base, f->base)) < 0) return rc;
-    if ((rc = check_base(ds, f, &truth_holds)) < 0) return rc;
-    if ((rc = open_vectors(&ds->query, f->query)) < 0) return rc;
-    if (f->learn && (rc = open_vectors(&ds->learn, f->learn)) < 0) return rc;
+    if ((rc = open_vectors(&ds->base, f->base.s, ROLE_BASE)) < 0) return rc;
+    if ((rc = check_base(ds, f, limit, &all_used)) < 0) return rc;
+    if ((rc = open_vectors(&ds->query, f->query.s, ROLE_QUERY)) < 0) return rc;
+    if (f->learn.len && (rc = open_vectors(&ds->learn, f->learn.s, ROLE_LEARN)) < 0) return rc;
     if ((rc = check_shapes(ds)) < 0) return rc;
-    if (f->truth && truth_holds && (rc = open_truth(ds, f->truth)) < 0) return rc;
-    info->elem = ds->base->kind == VECS_U8 ? ELEM_U8 : ELEM_F32;
+    if (f->truth.len && (rc = open_truth(ds, f->truth.s, all_used)) < 0) return rc;
+    info->elem = (enum elem)ds->base->cell;
     info->d = ds->base->d;
     info->nq = ds->query->rows;
     info->nt = ds->learn ? ds->learn->rows : info->n;
+    if (f->learn_rows && info->nt > f->learn_rows) info->nt = f->learn_rows;
     return identify(ds);
 }
 
 static int open_custom(struct dataset *ds, const struct dataset_desc *desc)
 {
-    const struct files f = {desc->base, desc->query, desc->learn, desc->truth, 0, 0, desc->limit};
+    int all = dataset_file_holds_all(desc->base), rc;
+    const char *query = desc->query || !all ? desc->query : desc->base;
+    const char *truth = desc->truth || !all || desc->query ? desc->truth : desc->base;
+    struct dataset_files f = {0};
 
-    if (!desc->query)
+    if (!query)
         return fail(ERR_INVALID, "data set \"%s\" has a base file but no query file", desc->name);
-    return open_files(ds, &f);
+    text_add(&f.base, desc->base);
+    text_add(&f.query, query);
+    if (desc->learn) text_add(&f.learn, desc->learn);
+    if (truth) text_add(&f.truth, truth);
+    rc = f.base.failed || f.query.failed || f.learn.failed || f.truth.failed ? ERR_NOMEM : 0;
+    if (rc == 0) rc = open_files(ds, &f, desc->limit);
+    dataset_files_clear(&f);
+    return rc;
 }
 
-/* Of a file that is there but cannot be looked at, its opening will say why. */
-static int exists(const char *path)
-{
-    return access(path, F_OK) == 0 || errno != ENOENT;
-}
-
-static int open_bigann(struct dataset *ds, const struct dataset_desc *desc,
+static int open_layout(struct dataset *ds, const struct dataset_desc *desc,
                        const struct dataset_layout *layout)
 {
-    struct text base = {0}, query = {0}, learn = {0}, truth = {0};
-    struct files f = {
-        .d = layout->d, .promised = (int64_t)layout->millions * MILLION, .limit = desc->limit};
-    const char *sub = "";
-    int rc;
+    struct dataset_files f = {0};
+    int rc = dataset_find(&f, layout, desc->name, desc->root);
 
-    if (!desc->root)
-        return fail(ERR_INVALID, "data set %s needs root, the folder that holds bigann/",
-                    desc->name);
-    text_addf(&base, "%s/bigann_base.bvecs", desc->root);
-    if (!exists(text_get(&base))) {
-        sub = "/bigann";
-        text_reset(&base);
-        text_addf(&base, "%s%s/bigann_base.bvecs", desc->root, sub);
-    }
-    text_addf(&query, "%s%s/bigann_query.bvecs", desc->root, sub);
-    text_addf(&learn, "%s%s/bigann_learn.bvecs", desc->root, sub);
-    text_addf(&truth, "%s%s/gnd/idx_%dM.ivecs", desc->root, sub, layout->millions);
-    if (base.failed || query.failed || learn.failed || truth.failed) {
-        rc = ERR_NOMEM;
-        goto out;
-    }
-    f.base = base.s;
-    f.query = query.s;
-    f.learn = learn.s;
-    f.truth = exists(truth.s) ? truth.s : NULL;
-    rc = open_files(ds, &f);
-out:
-    text_clear(&base);
-    text_clear(&query);
-    text_clear(&learn);
-    text_clear(&truth);
+    if (rc == 0) rc = open_files(ds, &f, desc->limit);
+    dataset_files_clear(&f);
     return rc;
 }
 
@@ -248,12 +249,10 @@ static int open_named(struct dataset *ds, const struct dataset_desc *desc)
                     desc->name);
     if (desc->base) return open_custom(ds, desc);
     if (rc < 0) return rc;
-    if (layout.kind == LAYOUT_BIGANN) return open_bigann(ds, desc, &layout);
-    if (layout.kind == LAYOUT_DEEP1B)
-        return fail(ERR_UNSUPPORTED, "data set Deep1B comes with a later version");
+    if (layout.kind != LAYOUT_FILES) return open_layout(ds, desc, &layout);
     return fail(ERR_INVALID,
-                "data set \"%s\" is none of SIFT1M ... SIFT1000M, Deep1B and synthetic: give its "
-                "base and query files",
+                "data set \"%s\" is none of SIFT1M ... SIFT1000M, Deep1M ... Deep1B, TEXMEX-SIFT1M "
+                "and synthetic: give its base and query files",
                 desc->name);
 }
 
@@ -277,10 +276,10 @@ void dataset_close(struct dataset *ds)
 {
     if (!ds) return;
     synthetic_free(ds->synthetic);
-    vecs_close(ds->base);
-    vecs_close(ds->query);
-    vecs_close(ds->learn);
-    vecs_close(ds->truth);
+    rowfile_close(ds->base);
+    rowfile_close(ds->query);
+    rowfile_close(ds->learn);
+    rowfile_close(ds->truth);
     mem_free(ds);
 }
 
@@ -289,7 +288,7 @@ const struct dataset_info *dataset_info(const struct dataset *ds)
     return &ds->info;
 }
 
-static const struct vecs *file_of(const struct dataset *ds, enum part part)
+static const struct rowfile *file_of(const struct dataset *ds, enum part part)
 {
     if (part == PART_QUERY) return ds->query;
     return part == PART_LEARN && ds->learn ? ds->learn : ds->base;
@@ -297,13 +296,13 @@ static const struct vecs *file_of(const struct dataset *ds, enum part part)
 
 int64_t dataset_scratch(const struct dataset *ds, enum part part, int64_t rows)
 {
-    return ds->synthetic ? 0 : vecs_scratch(file_of(ds, part), rows);
+    return ds->synthetic ? 0 : rowfile_scratch(file_of(ds, part), rows);
 }
 
 int dataset_read_with(const struct dataset *ds, enum part part, int64_t first, int64_t rows,
                       void *dst, char *scratch)
 {
-    if (!ds->synthetic) return vecs_read(file_of(ds, part), first, rows, dst, scratch);
+    if (!ds->synthetic) return rowfile_read(file_of(ds, part), first, rows, dst, scratch);
     synthetic_rows(ds->synthetic, part, first, rows, dst);
     return 0;
 }
@@ -340,48 +339,51 @@ static int check_finite(const struct dataset *ds, const float *q)
 
 int dataset_queries(struct dataset *ds, float *q)
 {
+    enum elem elem = ds->query ? (enum elem)ds->query->cell : ELEM_U8;
     int64_t count = ds->info.nq * ds->info.d;
-    uint8_t *bytes = NULL;
+    void *raw = NULL;
     int rc = ERR_NOMEM;
 
-    if (ds->query && ds->query->kind == VECS_F32) {
+    if (elem == ELEM_F32) {
         rc = read_rows(ds, PART_QUERY, 0, ds->info.nq, q);
         return rc < 0 ? rc : check_finite(ds, q);
     }
-    if (!(bytes = mem_new(count, 1))) goto out;
-    if ((rc = read_rows(ds, PART_QUERY, 0, ds->info.nq, bytes)) < 0) goto out;
-    for (int64_t i = 0; i < count; i++)
-        q[i] = bytes[i];
+    if (!(raw = mem_new(count, elem_bytes(elem)))) goto out;
+    if ((rc = read_rows(ds, PART_QUERY, 0, ds->info.nq, raw)) < 0) goto out;
+    elem_to_floats(elem, raw, count, q);
+    if (elem == ELEM_F16) rc = check_finite(ds, q);
 out:
-    mem_free(bytes);
+    mem_free(raw);
     return rc;
 }
 
 /* ids[k] = the first k of one query's row on file. */
-static int copy_truth(const struct dataset *ds, int64_t query, const int32_t *row, int k, vid *ids)
+static int copy_truth(const struct dataset *ds, int64_t query, const void *row, int k, vid *ids)
 {
     for (int j = 0; j < k; j++) {
-        if (row[j] < 0 || row[j] >= ds->info.n)
-            return fail(ERR_FORMAT, "%s: query %lld: neighbour %d is id %d, not in 0 ... %lld",
-                        ds->truth->path, (long long)query, j, row[j], (long long)ds->info.n - 1);
-        ids[j] = row[j];
+        ids[j] = cell_id(ds->truth->cell, row, j);
+        if (ids[j] < 0 || ids[j] >= ds->info.n)
+            return fail(
+                ERR_FORMAT,
+                "%s: query %lld: neighbour %d is id %lld, not in 0 ... %lld: was it made for "
+                "another base?",
+                ds->truth->path, (long long)query, j, (long long)ids[j], (long long)ds->info.n - 1);
     }
     return 0;
 }
 
 int dataset_truth(struct dataset *ds, int k, vid *ids)
 {
-    const struct vecs *truth = ds->truth;
-    char *scratch = NULL;
-    int32_t *row = NULL;
+    const struct rowfile *truth = ds->truth;
+    char *scratch = NULL, *row = NULL;
     int rc = ERR_NOMEM;
 
     if (!truth) return fail(ERR_INVALID, "data set %s has no true neighbours", ds->info.name);
     assert(k >= 1 && k <= ds->info.truth_k);
-    if (!(scratch = mem_new(vecs_scratch(truth, 1), 1))) goto out;
-    if (!(row = mem_new(truth->d, sizeof *row))) goto out;
+    if (!(scratch = mem_new(rowfile_scratch(truth, 1), 1))) goto out;
+    if (!(row = mem_new(truth->d, cell_bytes(truth->cell)))) goto out;
     for (int64_t i = 0; i < truth->rows; i++) {
-        if ((rc = vecs_read(truth, i, 1, row, scratch)) < 0) goto out;
+        if ((rc = rowfile_read(truth, i, 1, row, scratch)) < 0) goto out;
         if ((rc = copy_truth(ds, i, row, k, ids + i * k)) < 0) goto out;
     }
     rc = 0;
@@ -389,4 +391,9 @@ out:
     mem_free(scratch);
     mem_free(row);
     return rc;
+}
+
+int dataset_file_holds_all(const char *base)
+{
+    return rowfile_holds_all(base);
 }

@@ -1,15 +1,21 @@
 /*
  * A data set: base vectors, queries, training vectors and, perhaps, the true neighbours. Read
- * in blocks, never loaded whole; u8 stays u8. Names of files decide their format; the folder
- * layouts are those of the original script:
+ * in blocks, never loaded whole; u8 stays u8. Names of files decide their format (rowfile.h); the
+ * folder layouts are those of the original script, and the forms of today's downloads:
  *
  *   SIFT1M ... SIFT1000M  root/bigann/bigann_{base,query,learn}.bvecs, gnd/idx_<n>M.ivecs: the
  *                         first n million rows of BIGANN (not TEXMEX's own SIFT1M set); root may
  *                         also be that folder itself. Truth is shipped for n = 1, 2, 5, 10, 20,
  *                         50, 100, 200, 500, 1000; another n has none
- *   Deep1B                known, but comes with a later version
+ *                         Or base.1B.u8bin, query.public.10K.u8bin, learn.100M.u8bin there
+ *   Deep1B, Deep1M ...    root/deep1b/{base,deep1B_queries,learn}.fvecs, deep1B_groundtruth.ivecs
+ *                         (deep<n>M_groundtruth.ivecs), or base.1B.fbin, query.public.10K.fbin,
+ *                         learn.350M.fbin, groundtruth.public.10K.ibin (groundtruth.<n>M.10K.ibin);
+ *                         of learn the first 10 million rows, as the original
+ *   TEXMEX-SIFT1M         root/sift/sift_{base,query,learn}.fvecs, sift_groundtruth.ivecs
  *   synthetic             generated (synthetic.h)
- *   anything else         base, query, learn, truth: files of the user's
+ *   anything else         base, query, learn, truth: files of the user's; where base is an HDF5
+ *                         file of ann-benchmarks, queries and truth come out of it too
  */
 #ifndef IVF_DATASET_H
 #define IVF_DATASET_H
@@ -28,7 +34,7 @@ struct dataset_desc {
     const char *name;
     const char *root;                         /* folder of a named layout */
     const char *base, *query, *learn, *truth; /* files; learn defaults to base */
-    int64_t limit; /* use the first so many base rows; truth, made for all, is then left out */
+    int64_t limit; /* use the first so many base rows; truth with an id beyond is then left out */
     int d;         /* synthetic: */
     int64_t n;
     int64_t nq;   /* 0: 1000 */
@@ -41,7 +47,7 @@ struct dataset; /* an open one */
 /* Facts, known after dataset_open. */
 struct dataset_info {
     char name[64];
-    enum elem elem; /* of base and learn; queries are read as they are and given as f32 */
+    enum elem elem; /* of base and learn; queries may be of another type and are given as f32 */
     int d;
     int64_t n, nq, nt;
     int truth_k; /* true neighbours per query on file; 0: none */
@@ -54,8 +60,8 @@ struct dataset_info {
  * Opens and checks: files exist (ERR_IO), sizes fit whole rows, dimensions of first and sampled
  * rows agree (ERR_FORMAT names file, row and what is wrong), a layout's base has the rows its
  * name promises (ERR_FORMAT), limit <= rows (ERR_INVALID), truth has a row a query. Reads
- * little, whatever the size. A layout or format that comes with a later version:
- * ERR_UNSUPPORTED.
+ * little, whatever the size (but all of the truth where rows are left out). Content that is right
+ * but not for us, such as an angular set: ERR_UNSUPPORTED.
  */
 int dataset_open(struct dataset **out, const struct dataset_desc *desc);
 void dataset_close(struct dataset *ds); /* NULL is allowed; after its streams */
@@ -67,6 +73,10 @@ const struct dataset_info *dataset_info(const struct dataset *ds);
  * where no base file is given: a file's owner may name it anything but a known layout.
  */
 int dataset_name_d(const char *name);
+int64_t dataset_name_n(const char *name); /* the same of n: "SIFT10M": 10 million */
+
+/* 1 where a base file of this name brings its queries and truth along, 0 where they are files. */
+int dataset_file_holds_all(const char *base);
 
 /*
  * Rows [first, first + rows) of base or learn into dst ([rows][d] of info's elem). Every row's

@@ -10,13 +10,14 @@
 
 enum { BIGANN_D = 128, DEEP1B_D = 96, MILLIONS_MAX = 1000 };
 
-/* The number in "SIFT<number>M" without leading zeros, 0 if name is not of that form. */
-static int bigann_millions(const char *name)
+/* The number in "SIFT<number>M" (or Deep, of four letters too) without leading zeros, 0 if name
+   is not of that form. */
+static int millions_of(const char *name, const char *letters)
 {
     char *end;
     long n;
 
-    if (strncmp(name, "SIFT", 4) || name[4] < '1' || name[4] > '9') return 0;
+    if (strncmp(name, letters, 4) || name[4] < '1' || name[4] > '9') return 0;
     n = strtol(name + 4, &end, 10);
     return strcmp(end, "M") || n > MILLIONS_MAX ? 0 : (int)n;
 }
@@ -53,6 +54,11 @@ static int refuse_bigann(const char *name)
     long n = strtol(name + 4, NULL, 10);
 
     if (!strcasecmp(tail, "B")) n = n < MILLIONS_MAX ? n * 1000 : 0;
+    if (n == 1)
+        return fail(ERR_INVALID,
+                    "there is no data set \"%s\"; did you mean SIFT1M (BIGANN's first million) or "
+                    "TEXMEX-SIFT1M (sift_base.fvecs)?",
+                    name);
     if (n >= 1 && n <= MILLIONS_MAX)
         return fail(ERR_INVALID, "there is no data set \"%s\"; did you mean SIFT%ldM?", name, n);
     return fail(ERR_INVALID, "there is no data set \"%s\": BIGANN's are SIFT1M ... SIFT1000M",
@@ -62,12 +68,14 @@ static int refuse_bigann(const char *name)
 int dataset_layout_of(struct dataset_layout *out, const char *name)
 {
     *out = (struct dataset_layout){LAYOUT_FILES, 0, 0};
-    if ((out->millions = bigann_millions(name))) {
+    if ((out->millions = millions_of(name, "SIFT"))) {
         out->kind = LAYOUT_BIGANN;
         out->d = BIGANN_D;
-    } else if (!strcmp(name, "Deep1B")) {
-        out->kind = LAYOUT_DEEP1B;
+    } else if ((out->millions = strcmp(name, "Deep1B") ? millions_of(name, "Deep") : 1000)) {
+        out->kind = LAYOUT_DEEP;
         out->d = DEEP1B_D;
+    } else if (!strcmp(name, "TEXMEX-SIFT1M")) {
+        *out = (struct dataset_layout){LAYOUT_TEXMEX, BIGANN_D, 1};
     } else if (!strcmp(name, "synthetic")) {
         out->kind = LAYOUT_SYNTHETIC;
     } else if (!strncasecmp(name, "SIFT", 4) && isdigit((unsigned char)name[4])) {
@@ -76,6 +84,8 @@ int dataset_layout_of(struct dataset_layout *out, const char *name)
         return fail(ERR_INVALID, "there is no data set \"%s\"; did you mean synthetic?", name);
     } else if (edits(name, "Deep1B") <= 1) {
         return fail(ERR_INVALID, "there is no data set \"%s\"; did you mean Deep1B?", name);
+    } else if (edits(name, "TEXMEX-SIFT1M") <= 2) {
+        return fail(ERR_INVALID, "there is no data set \"%s\"; did you mean TEXMEX-SIFT1M?", name);
     }
     return 0;
 }
@@ -86,4 +96,12 @@ int dataset_name_d(const char *name)
     int rc = dataset_layout_of(&layout, name);
 
     return rc < 0 ? rc : layout.d;
+}
+
+int64_t dataset_name_n(const char *name)
+{
+    struct dataset_layout layout;
+    int rc = dataset_layout_of(&layout, name);
+
+    return rc < 0 ? rc : (int64_t)layout.millions * 1000000;
 }

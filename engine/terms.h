@@ -55,6 +55,9 @@ struct transform {
 size_t elem_bytes(enum elem elem);
 const char *elem_name(enum elem elem); /* "f32", "f16", "u8", "i8": as `storage` in the spec */
 
+/* out[i] = element i of count at ptr. Exact for every type. */
+void elem_to_floats(enum elem elem, const void *ptr, int64_t count, float *out);
+
 #ifdef __cplusplus
 }
 #endif

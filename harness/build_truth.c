@@ -105,30 +105,6 @@ int brute_add(struct brute *t, const struct block *x)
     return rc;
 }
 
-/* x[d] as f32 = base row id; raw has room for the row as it is on disk. */
-static int base_row(struct build *b, vid id, void *raw, float *x)
-{
-    int rc = dataset_read(b->ds, PART_BASE, id, 1, raw);
-
-    if (rc < 0) return rc;
-    for (int i = 0; i < b->data->d; i++) {
-        switch (b->data->elem) {
-        case ELEM_F32:
-            x[i] = ((const float *)raw)[i];
-            break;
-        case ELEM_U8:
-            x[i] = ((const uint8_t *)raw)[i];
-            break;
-        case ELEM_I8:
-            x[i] = ((const int8_t *)raw)[i];
-            break;
-        case ELEM_F16:
-            return fail(ERR_UNSUPPORTED, "truth of f16 vectors comes with a later version");
-        }
-    }
-    return 0;
-}
-
 /* *dist = the distance of query i to base row id; +inf for none. */
 static int distance(struct build *b, int64_t i, vid id, float *dist)
 {
@@ -141,7 +117,8 @@ static int distance(struct build *b, int64_t i, vid id, float *dist)
     if (id < 0) return 0;
     if (!(raw = mem_new(d, elem_bytes(b->data->elem)))) goto out;
     if (!(x = mem_new(d, sizeof *x))) goto out;
-    if ((rc = base_row(b, id, raw, x)) < 0) goto out;
+    if ((rc = dataset_read(b->ds, PART_BASE, id, 1, raw)) < 0) goto out;
+    elem_to_floats(b->data->elem, raw, d, x);
     *dist = measure_distance(b->q + i * d, x, (int)d);
 out:
     mem_free(x);

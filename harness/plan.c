@@ -29,9 +29,9 @@ void plan_guess_data(struct dataset_info *out, const struct spec *spec)
         out->nt = d->nt;
     } else if (known > 0) {
         out->d = known;
-        if (!strncmp(d->name, "SIFT", 4)) out->n = strtoll(d->name + 4, NULL, 10) * 1000000;
+        out->n = dataset_name_n(d->name);
+        if (strncmp(d->name, "SIFT", 4)) out->elem = ELEM_F32; /* Deep, TEXMEX */
     }
-    if (!strcmp(d->name, "Deep1B")) out->elem = ELEM_F32;
 }
 
 const char *plan_backend(const struct spec *spec)
@@ -269,7 +269,6 @@ static void apply_later(struct cell *c, struct trial *t)
     int64_t gpus = value_of(c, AXIS_GPUS);
     struct text what = {0};
 
-    if (!strcmp(s->dataset_name, "Deep1B")) text_add(&what, ", dataset Deep1B");
     if (t->factory.transform != TRANSFORM_NONE)
         text_addf(&what, ", %s in a key", transforms[t->factory.transform]);
     if (gpus > 1) text_addf(&what, ", gpus %lld", (long long)gpus);

@@ -59,9 +59,11 @@ static void check_dataset(struct reading *r)
                  "the folder the files are in, as in root: \"${IVFBENCH_DATA}\"");
     } else {
         refuse_keys(r, made_keys, 5, "is for synthetic data");
-        refuse_keys(r, root_keys, 1, "is for SIFT<n>M and Deep1B; base and query are whole paths");
+        refuse_keys(r, root_keys, 1,
+                    "is for SIFT<n>M, Deep<n>M and TEXMEX-SIFT1M; base and query are whole paths");
         want_key(r, "dataset.base", "the file of vectors to search");
-        want_key(r, "dataset.query", "the file of queries");
+        if (!r->spec->base || !dataset_file_holds_all(r->spec->base))
+            want_key(r, "dataset.query", "the file of queries");
     }
 }
 

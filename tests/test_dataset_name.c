@@ -10,6 +10,11 @@ static void test_dataset_name__layouts_imply_their_dimensions(void **state)
     assert_int_equal(dataset_name_d("SIFT3M"), 128);
     assert_int_equal(dataset_name_d("SIFT1000M"), 128);
     assert_int_equal(dataset_name_d("Deep1B"), 96);
+    assert_int_equal(dataset_name_d("Deep10M"), 96);
+    assert_int_equal(dataset_name_d("TEXMEX-SIFT1M"), 128);
+    assert_int_equal(dataset_name_n("Deep10M"), 10000000);
+    assert_int_equal(dataset_name_n("Deep1B"), 1000000000);
+    assert_int_equal(dataset_name_n("mine"), 0);
     assert_int_equal(dataset_name_d("synthetic"), 0);
     assert_int_equal(dataset_name_d("photosift200k"), 0);
     assert_int_equal(dataset_name_d("sifted"), 0);
@@ -23,8 +28,9 @@ static void test_dataset_name__near_miss_is_told_what_was_meant(void **state)
         {"SIFT10K",                   "\"SIFT10K\"; did you mean SIFT10M?"},
         {"SIFT10X",                   "did you mean SIFT10M?"             },
         {"SIFT10",                    "did you mean SIFT10M?"             },
-        {"SIFT1Mx",                   "did you mean SIFT1M?"              },
-        {"SIFT01M",                   "did you mean SIFT1M?"              },
+        {"SIFT1Mx",                   "did you mean SIFT1M (BIGANN's"     },
+        {"sift1m",                    "or TEXMEX-SIFT1M (sift_base.fvecs)"},
+        {"SIFT01M",                   "did you mean SIFT1M (BIGANN's"     },
         {"sift10m",                   "did you mean SIFT10M?"             },
         {"SIFT1B",                    "did you mean SIFT1000M?"           },
         {"SIFT0M",                    "are SIFT1M ... SIFT1000M"          },
@@ -32,7 +38,8 @@ static void test_dataset_name__near_miss_is_told_what_was_meant(void **state)
         {"SIFT1001M",                 "are SIFT1M ... SIFT1000M"          },
         {"SIFT99999999999999999999M", "are SIFT1M ... SIFT1000M"          },
         {"deep1b",                    "did you mean Deep1B?"              },
-        {"Deep1M",                    "did you mean Deep1B?"              },
+        {"Deep1X",                    "did you mean Deep1B?"              },
+        {"texmex-sift1m",             "did you mean TEXMEX-SIFT1M?"       },
         {"Synthetic",                 "did you mean synthetic?"           },
         {"sythetic",                  "did you mean synthetic?"           },
         {"syntethic",                 "did you mean synthetic?"           },
@@ -81,23 +88,17 @@ static void test_dataset_name__files_may_not_take_a_layouts_name(void **state)
     dataset_close(open_set(&desc));
 }
 
-static void test_dataset_name__deep1b_comes_later(void **state)
-{
-    (void)state;
-    CHECK_FAILS(ERR_UNSUPPORTED, "Deep1B comes with a later version",
-                try_open(&(struct dataset_desc){.name = "Deep1B", .root = "/"}));
-}
-
 /* ---- the bigann folder ---- */
 
-/* A bvecs file of d 128 that is a hole but for the counts of the rows that opening looks at. */
-static void make_hole(const char *name, int64_t rows)
+/* A bvecs or fvecs file that is a hole but for the counts of the rows that opening looks at. */
+static void make_hole(const char *name, int64_t rows, int d)
 {
-    const char *path = make_file(name, 1, 128);
+    const char *path = make_file(name, 1, d);
+    int64_t stride = 4 + d * (elements_are_bytes(path) ? 1 : 4);
 
-    CHECK_OK(truncate(path, rows * 132));
+    CHECK_OK(truncate(path, rows * stride));
     for (int64_t i = 1; i < 64; i++)
-        overwrite_i32(path, i * (rows - 1) / 63 * 132, 128);
+        overwrite_i32(path, i * (rows - 1) / 63 * stride, d);
 }
 
 /* Two million base rows in the folder, truth for the first million. */
@@ -108,7 +109,7 @@ static void make_bigann(const char *folder)
     snprintf(name, sizeof name, "%s/gnd", folder);
     CHECK_OK(file_mkdirs(at(name)));
     snprintf(name, sizeof name, "%s/bigann_base.bvecs", folder);
-    make_hole(name, 2000000);
+    make_hole(name, 2000000, 128);
     snprintf(name, sizeof name, "%s/bigann_query.bvecs", folder);
     make_file(name, 10, 128);
     snprintf(name, sizeof name, "%s/bigann_learn.bvecs", folder);
@@ -153,9 +154,9 @@ static void test_dataset_name__bigann_size_without_truth_has_none(void **state)
     assert_int_equal(dataset_info(ds)->truth_k, 0);
     dataset_close(ds);
     desc.name = "SIFT1M";
-    desc.limit = 1000;
+    desc.limit = 100; /* the truth on file has ids of 100 and more */
     ds = open_set(&desc);
-    assert_int_equal(dataset_info(ds)->n, 1000);
+    assert_int_equal(dataset_info(ds)->n, 100);
     assert_int_equal(dataset_info(ds)->truth_k, 0);
     dataset_close(ds);
 }
@@ -178,6 +179,81 @@ static void test_dataset_name__bigann_keeps_what_its_name_promises(void **state)
     CHECK_FAILS(ERR_IO, "short/bigann/bigann_base.bvecs: No such file", try_open(&desc));
     desc.root = NULL;
     CHECK_FAILS(ERR_INVALID, "needs root", try_open(&desc));
+}
+
+/* ---- the other layouts ---- */
+
+/* What the rest of this file needs to know of an open set. */
+static void check_facts(const char *name, const char *root, enum elem elem, int64_t n, int64_t nq,
+                        int64_t nt, int truth_k)
+{
+    struct dataset *ds = open_set(&(struct dataset_desc){.name = name, .root = root});
+    const struct dataset_info *info = dataset_info(ds);
+
+    assert_int_equal(info->elem, elem);
+    assert_int_equal(info->n, n);
+    assert_int_equal(info->nq, nq);
+    assert_int_equal(info->nt, nt);
+    assert_int_equal(info->truth_k, truth_k);
+    dataset_close(ds);
+}
+
+static void test_dataset_name__texmex_sift1m_lies_below_sift(void **state)
+{
+    (void)state;
+    CHECK_OK(file_mkdirs(at("texmex/sift")));
+    make_hole("texmex/sift/sift_base.fvecs", 1000000, 128);
+    make_file("texmex/sift/sift_query.fvecs", 10, 128);
+    make_file("texmex/sift/sift_learn.fvecs", 500, 128);
+    make_file("texmex/sift/sift_groundtruth.ivecs", 10, 100);
+    check_facts("TEXMEX-SIFT1M", at("texmex"), ELEM_F32, 1000000, 10, 500, 100);
+    check_facts("TEXMEX-SIFT1M", at("texmex/sift"), ELEM_F32, 1000000, 10, 500, 100);
+    CHECK_FAILS(ERR_INVALID, "the folder that holds sift/",
+                try_open(&(struct dataset_desc){.name = "TEXMEX-SIFT1M"}));
+}
+
+static void test_dataset_name__deep_is_fvecs_of_which_ten_million_train(void **state)
+{
+    (void)state;
+    CHECK_OK(file_mkdirs(at("fv/deep1b")));
+    make_hole("fv/deep1b/base.fvecs", 2000000, 96);
+    make_file("fv/deep1b/deep1B_queries.fvecs", 10, 96);
+    make_hole("fv/deep1b/learn.fvecs", 10000001, 96);
+    make_file("fv/deep1b/deep1B_groundtruth.ivecs", 10, 1);
+    make_file("fv/deep1b/deep1M_groundtruth.ivecs", 10, 100);
+    check_facts("Deep1M", at("fv"), ELEM_F32, 1000000, 10, 10000000, 100);
+    check_facts("Deep2M", at("fv"), ELEM_F32, 2000000, 10, 10000000, 0);
+    CHECK_FAILS(ERR_FORMAT, "holds 2000000 rows, but data set Deep1B needs 1000000000",
+                try_open(&(struct dataset_desc){.name = "Deep1B", .root = at("fv")}));
+}
+
+/* A bin file of this shape that is a hole but for its header. */
+static void make_bin(const char *name, uint32_t rows, uint32_t d, int64_t bytes)
+{
+    const char *path = at(name);
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    fwrite(&rows, 4, 1, f);
+    fwrite(&d, 4, 1, f);
+    assert_int_equal(fclose(f), 0);
+    CHECK_OK(truncate(path, 8 + bytes));
+}
+
+static void test_dataset_name__big_anns_downloads_are_found_too(void **state)
+{
+    (void)state;
+    CHECK_OK(file_mkdirs(at("ba/deep1b")));
+    make_bin("ba/deep1b/base.1B.fbin", 1000000, 96, 96 * (int64_t)4000000);
+    make_bin("ba/deep1b/query.public.10K.fbin", 10, 96, 10 * 96 * 4);
+    check_facts("Deep1M", at("ba"), ELEM_F32, 1000000, 10, 1000000, 0);
+    make_bin("ba/deep1b/learn.350M.fbin", 300, 96, 300 * 96 * 4);
+    make_bin("ba/deep1b/groundtruth.1M.10K.ibin", 10, 100, 10 * 100 * 8);
+    check_facts("Deep1M", at("ba"), ELEM_F32, 1000000, 10, 300, 100);
+    CHECK_OK(file_mkdirs(at("ba/bigann")));
+    make_bin("ba/bigann/base.1B.u8bin", 1000000, 128, 128 * (int64_t)1000000);
+    make_bin("ba/bigann/query.public.10K.u8bin", 10, 128, 10 * 128);
+    check_facts("SIFT1M", at("ba"), ELEM_U8, 1000000, 10, 1000000, 0);
 }
 
 /* ---- synthetic ---- */
@@ -279,10 +355,12 @@ int main(void)
         cmocka_unit_test(test_dataset_name__long_name_means_nothing),
         cmocka_unit_test(test_dataset_name__unknown_name_needs_files),
         cmocka_unit_test(test_dataset_name__files_may_not_take_a_layouts_name),
-        cmocka_unit_test(test_dataset_name__deep1b_comes_later),
         cmocka_unit_test(test_dataset_name__bigann_lies_below_root_or_is_it),
         cmocka_unit_test(test_dataset_name__bigann_size_without_truth_has_none),
         cmocka_unit_test(test_dataset_name__bigann_keeps_what_its_name_promises),
+        cmocka_unit_test(test_dataset_name__texmex_sift1m_lies_below_sift),
+        cmocka_unit_test(test_dataset_name__deep_is_fvecs_of_which_ten_million_train),
+        cmocka_unit_test(test_dataset_name__big_anns_downloads_are_found_too),
         cmocka_unit_test(test_dataset_name__synthetic_has_defaults),
         cmocka_unit_test(test_dataset_name__synthetic_parts_are_the_generators),
         cmocka_unit_test(test_dataset_name__synthetic_identity_is_its_parameters),

@@ -245,8 +245,6 @@ static void test_plan__what_comes_later_is_skipped_with_that_reason(void **state
          "OPQ in a key: with a later version"                                                                                   },
         {HEAD "index: \"PCAR64,IVF64,Flat\"\nsearch: {nprobe: 4}\nknn_graph: true\n",
          "PCAR in a key, knn_graph: with a later version"                                                                       },
-        {"version: 1\ndataset: {name: Deep1B, root: r}\nindex: \"IVF64,Flat\"\n"
-         "search: {nprobe: 4}\n",                                            "dataset Deep1B: with a later version"    },
     };
 
     (void)state;

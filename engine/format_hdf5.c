@@ -1,0 +1,257 @@
+/*
+ * The HDF5 files of ann-benchmarks: base vectors in `train`, queries in `test`, true neighbours in
+ * `neighbors`, the metric in the attribute `distance`. What is not squared Euclidean is refused: the
+ * engine would measure something else than the file's truth.
+ *
+ * libhdf5 as Debian builds it is not thread-safe, and a stream reads in a thread of its own: one
+ * lock stands around every call of the library. It is also the parser of what it reads, so hostile
+ * files are as safe as the library is.
+ */
+#include "engine/format.h"
+
+#include "engine/base/fail.h"
+
+#ifndef WITH_HDF5
+
+static int measure(struct rowfile *f, enum role role)
+{
+    (void)role;
+    return fail(ERR_UNSUPPORTED,
+                "%s: this build reads no HDF5: install libhdf5-dev and configure again, or convert "
+                "the file to .npy or .fbin with h5py",
+                f->path);
+}
+
+const struct rowformat rowformat_hdf5 = {.name = "hdf5", .holds_all = 1, .measure = measure};
+
+#else
+
+#include <hdf5.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "engine/base/mem.h"
+
+static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER; /* held around every H5 call */
+
+struct hdf5 {
+    hid_t file, set, type; /* type: of a cell in memory; -1: not open */
+};
+
+static const char *const sets[] = {"train", "test", "train", "neighbors"}; /* by enum role */
+
+/* The library is silent: what it would print on stderr is of no use to anybody. */
+static void begin(void)
+{
+    pthread_mutex_lock(&library);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+static void end(void)
+{
+    pthread_mutex_unlock(&library);
+}
+
+/* ---- the metric ---- */
+
+/* A string of fixed or of variable length into word, "" for anything else. */
+static void read_word(hid_t attribute, char *word, size_t size)
+{
+    hid_t type = H5Aget_type(attribute);
+    char *text = NULL;
+
+    *word = '\0';
+    if (H5Tget_class(type) != H5T_STRING) goto out;
+    if (H5Tis_variable_str(type) > 0) {
+        if (H5Aread(attribute, type, &text) < 0 || !text) goto out;
+        snprintf(word, size, "%s", text);
+        H5free_memory(text);
+    } else if (H5Tget_size(type) < size) {
+        memset(word, 0, size);
+        if (H5Aread(attribute, type, word) < 0) *word = '\0';
+    }
+out:
+    H5Tclose(type);
+}
+
+static int check_metric(const struct rowfile *f, hid_t file)
+{
+    char word[64];
+    hid_t attribute;
+
+    if (H5Aexists(file, "distance") <= 0) return 0;
+    if ((attribute = H5Aopen(file, "distance", H5P_DEFAULT)) < 0)
+        return fail(ERR_FORMAT, "%s: its attribute `distance` cannot be read", f->path);
+    read_word(attribute, word, sizeof word);
+    H5Aclose(attribute);
+    if (!strcasecmp(word, "euclidean") || !strcasecmp(word, "l2")) return 0;
+    return fail(
+        ERR_UNSUPPORTED,
+        "%s: its distance is \"%s\", but this engine measures squared Euclidean distance: its "
+        "truth would not hold%s",
+        f->path, word,
+        strcasecmp(word, "angular")
+            ? ""
+            : "; normalise the vectors to length 1, store them as .npy and let truth be "
+              "computed");
+}
+
+/* ---- one of its sets of rows ---- */
+
+/* What HDF5's type is as a cell; -1: none of ours. */
+static int cell_of(hid_t type)
+{
+    size_t bytes = H5Tget_size(type);
+    int is_signed = H5Tget_sign(type) == H5T_SGN_2;
+
+    if (H5Tget_class(type) == H5T_FLOAT) {
+        if (bytes == 4) return CELL_F32;
+        return bytes == 2 && H5Tget_order(type) == H5T_ORDER_LE ? CELL_F16 : -1;
+    }
+    if (H5Tget_class(type) != H5T_INTEGER) return -1;
+    if (bytes == 1) return is_signed ? CELL_I8 : CELL_U8;
+    if (bytes == 4) return is_signed ? CELL_I32 : CELL_U32;
+    return bytes == 8 && is_signed ? CELL_I64 : -1;
+}
+
+/* The library turns bytes about where the file's order is not ours. */
+static hid_t memory_type(enum cell cell, hid_t on_file)
+{
+    switch (cell) {
+    case CELL_F32:
+        return H5Tcopy(H5T_NATIVE_FLOAT);
+    case CELL_U8:
+        return H5Tcopy(H5T_NATIVE_UINT8);
+    case CELL_I8:
+        return H5Tcopy(H5T_NATIVE_INT8);
+    case CELL_I32:
+        return H5Tcopy(H5T_NATIVE_INT32);
+    case CELL_U32:
+        return H5Tcopy(H5T_NATIVE_UINT32);
+    case CELL_I64:
+        return H5Tcopy(H5T_NATIVE_INT64);
+    case CELL_F16:
+        break;
+    }
+    return H5Tcopy(on_file);
+}
+
+static int take_type(struct rowfile *f, struct hdf5 *h, const char *set)
+{
+    hid_t type = H5Dget_type(h->set);
+    int cell = type < 0 ? -1 : cell_of(type);
+
+    if (cell >= 0) {
+        f->cell = (enum cell)cell;
+        h->type = memory_type(f->cell, type);
+    }
+    if (type >= 0) H5Tclose(type);
+    if (h->type >= 0) return 0;
+    return fail(
+        ERR_UNSUPPORTED,
+        "%s: the type of `%s` is none of f32, f16, u8, i8 (vectors), i32, u32, i64 (ids); 64-bit "
+        "floats: convert with h5py and x.astype('f4')",
+        f->path, set);
+}
+
+static int take_shape(struct rowfile *f, struct hdf5 *h, const char *set)
+{
+    hid_t space = H5Dget_space(h->set);
+    hsize_t shape[2] = {0};
+    int dims = space < 0 ? 0 : H5Sget_simple_extent_ndims(space), rc = 0;
+    int64_t body;
+
+    if (dims == 2)
+        H5Sget_simple_extent_dims(space, shape, NULL);
+    else
+        rc = fail(ERR_UNSUPPORTED, "%s: `%s` is an array of %d dimensions; rows by elements are 2",
+                  f->path, set, dims);
+    if (space >= 0) H5Sclose(space);
+    if (rc < 0) return rc;
+    if ((rc = rowfile_check_shape(f, (int64_t)shape[0], (int64_t)shape[1])) < 0) return rc;
+    if ((rc = rowfile_body(&body, f, (int64_t)shape[0], (int64_t)shape[1])) < 0) return rc;
+    f->rows = (int64_t)shape[0];
+    f->d = (int)shape[1];
+    f->stride = f->d * (int64_t)cell_bytes(f->cell);
+    return 0;
+}
+
+static int open_set(struct rowfile *f, struct hdf5 *h, const char *set)
+{
+    int rc;
+
+    if ((h->file = H5Fopen(f->path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
+        return fail(ERR_FORMAT, "%s: libhdf5 cannot open it: cut off, or no HDF5 file?", f->path);
+    if ((rc = check_metric(f, h->file)) < 0) return rc;
+    if (H5Lexists(h->file, set, H5P_DEFAULT) <= 0 ||
+        (h->set = H5Dopen2(h->file, set, H5P_DEFAULT)) < 0)
+        return fail(
+            ERR_FORMAT,
+            "%s: holds no `%s`; of ann-benchmarks' files train, test and neighbors are read",
+            f->path, set);
+    if ((rc = take_type(f, h, set)) < 0) return rc;
+    return take_shape(f, h, set);
+}
+
+static int measure(struct rowfile *f, enum role role)
+{
+    struct hdf5 *h = mem_new(1, sizeof *h);
+    int rc;
+
+    if (!h) return ERR_NOMEM;
+    *h = (struct hdf5){-1, -1, -1};
+    f->own = h;
+    begin();
+    rc = open_set(f, h, sets[role]);
+    end();
+    return rc;
+}
+
+static void close_all(struct rowfile *f)
+{
+    struct hdf5 *h = f->own;
+
+    begin();
+    if (h->type >= 0) H5Tclose(h->type);
+    if (h->set >= 0) H5Dclose(h->set);
+    if (h->file >= 0) H5Fclose(h->file);
+    end();
+    mem_free(h);
+}
+
+/* ---- reading ---- */
+
+static int read_slab(const struct rowfile *f, int64_t first, int64_t rows, void *dst)
+{
+    const struct hdf5 *h = f->own;
+    const hsize_t start[2] = {(hsize_t)first, 0}, count[2] = {(hsize_t)rows, (hsize_t)f->d};
+    hid_t there = H5Dget_space(h->set), here = H5Screate_simple(2, count, NULL);
+    int ok = there >= 0 && here >= 0 &&
+             H5Sselect_hyperslab(there, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
+             H5Dread(h->set, h->type, here, there, H5P_DEFAULT, dst) >= 0;
+
+    if (here >= 0) H5Sclose(here);
+    if (there >= 0) H5Sclose(there);
+    if (ok) return 0;
+    return fail(ERR_FORMAT, "%s: libhdf5 cannot read rows %lld to %lld: is the file damaged?",
+                f->path, (long long)first, (long long)(first + rows - 1));
+}
+
+static int read_rows(const struct rowfile *f, int64_t first, int64_t rows, void *dst, char *scratch)
+{
+    int rc;
+
+    (void)scratch;
+    if (rows == 0) return 0;
+    begin();
+    rc = read_slab(f, first, rows, dst);
+    end();
+    return rc;
+}
+
+const struct rowformat rowformat_hdf5 = {
+    .name = "hdf5", .holds_all = 1, .measure = measure, .read = read_rows, .close = close_all};
+
+#endif
