@@ -203,6 +203,7 @@ static int train(struct build *b)
     if (once) {
         phase->cached = 1;
         phase->wall_ns = once;
+        phase->device_ns = -1;
         return 0;
     }
     if ((rc = model_artifact(b, ivf_model(b->ix), &a)) < 0) return rc;

@@ -157,11 +157,11 @@ static const char *long_spec(void)
     return program_spec("long.yaml",
                         "version: 1\n"
                         "name: long\n"
-                        "dataset: {name: synthetic, n: 20000, d: 64, nq: 200}\n"
-                        "index: [\"IVF64,Flat\", \"IVF64,PQ8\"]\n"
+                        "dataset: {name: synthetic, n: 8000, d: 16, nq: 200}\n"
+                        "index: [\"IVF16,Flat\", \"IVF16,PQ4\"]\n"
                         "cache: false\n"
                         "threads: 1\n"
-                        "search: {k: 10, nprobe: [1, 4, 16, 64], warmup: 0, repeat: 40}\n");
+                        "search: {k: 10, nprobe: [1, 2, 4, 16], warmup: 0, repeat: 60}\n");
 }
 
 /* The store is sound, and no trial has been finished twice. Returns how many are finished. */
@@ -224,10 +224,10 @@ static void test_worker__a_killed_worker_costs_only_its_trial(void **state)
     (void)state;
 
     for (int kills = 0; kills < 3; kills++) {
-        pid_t worker = program_await_worker(db, 1);
+        pid_t worker = kills ? program_worker(db) : program_await_worker(db, 1);
 
-        program_sleep_ms(random_ms());
-        if (program_worker(db) == worker) kill(worker, SIGKILL);
+        program_sleep_ms(random_ms() / 4);
+        if (worker && program_worker(db) == worker) kill(worker, SIGKILL);
     }
     assert_int_equal(program_wait(pid), 1);
     assert_non_null(strstr(program_err(), "killed"));
@@ -249,7 +249,7 @@ static void test_worker__a_worker_killed_while_building_fails_its_group(void **s
     kill(program_await_worker(db, 1), SIGKILL);
     assert_int_equal(program_wait(pid), 1);
     assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE status = 'failed' AND"
-                                       " \"index\" = 'IVF64,Flat'"),
+                                       " \"index\" = 'IVF16,Flat'"),
                      TRIALS / 2);
     assert_int_equal(check_store(db), TRIALS / 2);
 }
@@ -257,7 +257,7 @@ static void test_worker__a_worker_killed_while_building_fails_its_group(void **s
 /* Interrupts a run with sig after ms; its exit code. */
 static int interrupt(const char *db, int sig, int ms)
 {
-    pid_t pid = program_start("run", long_spec(), "--db", db, "--set", "search.repeat=200", NULL);
+    pid_t pid = program_start("run", long_spec(), "--db", db, "--set", "search.repeat=1000", NULL);
 
     program_await_worker(db, 1);
     program_sleep_ms(ms);
@@ -307,7 +307,7 @@ static void test_worker__termination_is_an_interrupt_of_its_own_code(void **stat
 static void test_worker__a_second_interrupt_does_not_wait(void **state)
 {
     const char *db = program_file("second.db");
-    pid_t pid = program_start("run", long_spec(), "--db", db, "--set", "search.repeat=200", NULL);
+    pid_t pid = program_start("run", long_spec(), "--db", db, "--set", "search.repeat=1000", NULL);
     pid_t worker = program_await_worker(db, 1);
     (void)state;
 
@@ -359,19 +359,19 @@ static void test_worker__data_cut_off_under_a_run_fails_what_was_left(void **sta
         program_spec("cut.yaml", "version: 1\n"
                                  "name: cut\n"
                                  "dataset: {name: cut, base: cut.fvecs, query: cutq.fvecs}\n"
-                                 "index: [\"IVF64,Flat\", \"IVF64,PQ8\"]\n"
+                                 "index: [\"IVF16,Flat\", \"IVF16,PQ4\"]\n"
                                  "search: {k: 10, nprobe: [1, 4], warmup: 0, repeat: 3}\n");
     pid_t pid;
     (void)state;
 
-    write_fvecs("cut.fvecs", 40000);
+    write_fvecs("cut.fvecs", 20000);
     write_fvecs("cutq.fvecs", 20);
     pid = program_start("run", spec, "--db", db, NULL);
     program_await_worker(db, 1);
     assert_int_equal(truncate(program_file("cut.fvecs"), 1000001), 0);
     assert_int_equal(program_wait(pid), 1);
     assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE status = 'failed' AND"
-                                       " \"index\" = 'IVF64,PQ8'"),
+                                       " \"index\" = 'IVF16,PQ4'"),
                      2);
     assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 4);
 }
