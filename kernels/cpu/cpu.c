@@ -55,10 +55,10 @@ int cpu_scratch(struct cpu *cpu, size_t bytes)
     char *scratch;
 
     if (each <= cpu->scratch_each) return 0;
+    /* the old one stands until there is a new one: lists reserved before count on it */
+    if (!(scratch = mem_new(cpu->threads, each))) return ERR_NOMEM;
     mem_free(cpu->scratch);
-    cpu->scratch_each = 0;
-    cpu->scratch = scratch = mem_new(cpu->threads, each);
-    if (!scratch) return ERR_NOMEM;
+    cpu->scratch = scratch;
     cpu->scratch_each = each;
     return 0;
 }
