@@ -32,9 +32,9 @@ static int row_bytes_of(const struct lists_desc *desc)
     return desc->m ? desc->m : desc->d * (int)elem_bytes(desc->storage);
 }
 
-static int ids_fit_32(int64_t n)
+static int ids_fit_32(vid max_id)
 {
-    return n <= (int64_t)UINT32_MAX;
+    return max_id <= (vid)UINT32_MAX;
 }
 
 size_t cpu_lists_bytes(const struct lists_desc *desc)
@@ -45,7 +45,7 @@ size_t cpu_lists_bytes(const struct lists_desc *desc)
     if (desc->transform)
         model += applier_bytes(desc->transform->d_in, desc->d) +
                  (size_t)transformed_rows(desc->d) * (size_t)desc->d * sizeof(float);
-    return model + n * ((size_t)row_bytes_of(desc) + (ids_fit_32(desc->n) ? 4 : 8)) + n * 4 +
+    return model + n * ((size_t)row_bytes_of(desc) + (ids_fit_32(desc->n - 1) ? 4 : 8)) + n * 4 +
            (size_t)desc->nlist * 16;
 }
 
@@ -234,6 +234,7 @@ static int assign_block(struct backend *b, struct lists *l, const struct block *
     if ((rc = cpu_assign(b, &rows, &c, (struct buf){list, 0}, NULL)) < 0) return rc;
     for (int64_t i = 0; i < x->rows; i++)
         l->offset[list[i] + 1]++;
+    if (x->first + x->rows - 1 > l->max_id) l->max_id = x->first + x->rows - 1;
     return 0;
 }
 
@@ -250,7 +251,7 @@ static int take_arena(struct lists *l)
     l->n = l->at;
     if ((rc = mem_bytes(&bytes, l->n, (size_t)l->row_bytes)) < 0) return rc;
     if (!(l->rows = mem_new((int64_t)bytes, 1))) return ERR_NOMEM;
-    if (ids_fit_32(l->desc.n))
+    if (ids_fit_32(l->max_id))
         l->ids32 = mem_new(l->n, sizeof *l->ids32);
     else
         l->ids64 = mem_new(l->n, sizeof *l->ids64);

@@ -23,6 +23,7 @@ struct lists {
 
     int pass;         /* passes ended: 0 assigning, 1 placing, 2 complete */
     int64_t n, at;    /* vectors of the first pass; vectors seen in this one */
+    vid max_id;       /* the largest seen in the first pass */
     int32_t *list_of; /* [desc.n] between the passes */
     int64_t *offset;  /* [nlist + 1]: list j is rows offset[j] ... offset[j + 1] - 1 */
     int64_t *cursor;  /* [nlist]: next free row of each list, while placing */
