@@ -1,0 +1,401 @@
+/* Claims of the inverted lists in engine/backend.h: the CPU backend equals ref_search on decoded vectors. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/base/rand.h"
+#include "tests/made.h"
+#include "tests/ref.h"
+#include "tests/testing.h"
+
+#define LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
+
+/* Lists to build and to search. */
+struct shape {
+    enum made_kind kind;
+    enum elem elem, storage;
+    int d, m, threads;
+    int64_t n, nlist, nq;
+    vid first;
+};
+
+/* The same lists twice: of the backend, and as a reference has them. */
+struct rig {
+    struct shape s;
+    struct backend *b;
+    struct lists *l;
+    void *elem;               /* [n][d] */
+    float *x, *q, *c, *books; /* [n][d] as fp32, [nq][d], [nlist][d], [m][KSUB][dsub] */
+    int32_t *list;            /* [n] */
+    double *y;                /* [n][d]: where vectors are */
+};
+
+static char shape_text[200];
+
+static void *array(int64_t n, size_t size)
+{
+    void *p = calloc((size_t)n + 1, size);
+
+    assert_non_null(p);
+    return p;
+}
+
+/* Residuals coded by ref_encode, and decoded. */
+static void code_rows(struct rig *r)
+{
+    const struct shape *s = &r->s;
+    float *res = array(s->n * s->d, sizeof *res);
+    uint8_t *code = array(s->n * s->m, 1);
+    double *err = array(s->m, sizeof *err);
+
+    for (int64_t i = 0; i < s->n * s->d; i++)
+        res[i] = r->x[i] - r->c[r->list[i / s->d] * (int64_t)s->d + i % s->d];
+    ref_encode(res, s->n, s->d, s->m, r->books, code, err);
+    ref_decode(code, s->n, s->d, s->m, r->books, r->c, r->list, r->y);
+    free(res);
+    free(code);
+    free(err);
+}
+
+/* Books that fit: residuals of made-up rows, scaled to the kind. */
+static void make_books(struct rig *r)
+{
+    const struct shape *s = &r->s;
+
+    made_rows(s->kind, testing_seed() + 4, (int64_t)s->m * KSUB, s->d / s->m, r->books);
+    for (int64_t i = 0; i < (int64_t)KSUB * s->d; i++) {
+        if (s->kind == MADE_OFFSET) r->books[i] -= 1000;
+        if (s->kind == MADE_TIES) r->books[i] -= 1.5f;
+    }
+}
+
+static void rig_data(struct rig *r)
+{
+    const struct shape *s = &r->s;
+
+    r->elem = array(s->n * s->d, sizeof(float));
+    r->x = array(s->n * s->d, sizeof *r->x);
+    r->q = array(s->nq * s->d, sizeof *r->q);
+    r->c = array(s->nlist * s->d, sizeof *r->c);
+    r->list = array(s->n, sizeof *r->list);
+    r->y = array(s->n * s->d, sizeof *r->y);
+    made_rows(s->kind, testing_seed() + 1, s->n, s->d, r->x);
+    made_as(s->elem, r->x, s->n * s->d, r->elem);
+    made_rows(s->kind, testing_seed() + 2, s->nq, s->d, r->q);
+    made_rows(s->kind, testing_seed() + 3, s->nlist, s->d, r->c);
+    for (int64_t i = 5; i < s->nq; i += 17) /* in the middle of a batch */
+        r->q[i * s->d + i % s->d] = i % 2 ? NAN : INFINITY;
+    ref_assign(r->x, s->n, r->c, s->nlist, s->d, r->list);
+    for (int64_t i = 0; i < s->n * s->d; i++)
+        r->y[i] = r->x[i];
+    if (!s->m) return;
+    r->books = array((int64_t)KSUB * s->d, sizeof *r->books);
+    make_books(r);
+    code_rows(r);
+}
+
+/* All rows in blocks of odd sizes, an empty one among them. */
+static void add_pass(struct rig *r)
+{
+    const struct shape *s = &r->s;
+    int64_t size = 0;
+
+    for (int64_t at = 0; at <= s->n; at += size, size = size * 3 + 1) {
+        int64_t left = s->n - at;
+        struct block x = {.elem = s->elem, .d = s->d, .rows = left < size ? left : size};
+
+        x.first = s->first + at;
+        x.ptr = (char *)r->elem + (size_t)(at * s->d) * elem_bytes(s->elem);
+        CHECK_OK(r->b->ops->lists_add(r->b, r->l, &x));
+        if (left <= size) break;
+    }
+    CHECK_OK(r->b->ops->lists_end_pass(r->b, r->l));
+}
+
+static struct rig rig_make(const struct shape *s)
+{
+    struct rig r = {.s = *s, .b = made_backend(s->threads)};
+    struct lists_desc desc = {
+        .d = s->d, .nlist = s->nlist, .m = s->m, .storage = s->storage, .n = s->n};
+
+    snprintf(shape_text, sizeof shape_text,
+             "%s %s as %s n %lld nlist %lld d %d m %d threads %d seed %u", made_name(s->kind),
+             elem_name(s->elem), elem_name(s->storage), (long long)s->n, (long long)s->nlist, s->d,
+             s->m, s->threads, testing_seed());
+    rig_data(&r);
+    CHECK_OK(r.b->ops->lists_create(r.b, &r.l, &desc, r.c, r.books));
+    for (int p = r.b->ops->lists_passes(r.l); p > 0; p--)
+        add_pass(&r);
+    return r;
+}
+
+static void rig_clear(struct rig *r)
+{
+    r->b->ops->lists_free(r->b, r->l);
+    free(r->elem);
+    free(r->x);
+    free(r->q);
+    free(r->c);
+    free(r->books);
+    free(r->list);
+    free(r->y);
+}
+
+static void check_sizes(const struct rig *r)
+{
+    int64_t *size = testing_guarded(r->s.nlist, sizeof *size);
+    int64_t *want = array(r->s.nlist, sizeof *want);
+
+    CHECK_OK(r->b->ops->lists_sizes(r->b, r->l, size));
+    for (int64_t i = 0; i < r->s.n; i++)
+        want[r->list[i]]++;
+    for (int64_t j = 0; j < r->s.nlist; j++)
+        if (size[j] != want[j])
+            fail_msg("%s: list %lld has %lld, not %lld", shape_text, (long long)j,
+                     (long long)size[j], (long long)want[j]);
+    testing_guarded_free(size);
+    free(want);
+}
+
+/* Answers to queries from ... to - 1 are the first k of the k_want that a reference gave each. */
+static void check_batch(const struct rig *r, int64_t from, int64_t to, int k, int nprobe,
+                        const float *want, const vid *want_ids, int k_want)
+{
+    int64_t nq = to - from;
+    float *dist = testing_guarded(nq * k, sizeof *dist);
+    vid *ids = testing_guarded(nq * k, sizeof *ids);
+
+    CHECK_OK(r->b->ops->lists_search(r->b, r->l, r->q + from * r->s.d, nq, k, nprobe, dist, ids));
+    for (int64_t i = 0; i < nq * k; i++) {
+        int64_t at = (from + i / k) * k_want + i % k;
+        vid id = want_ids[at] < 0 ? -1 : want_ids[at] + r->s.first;
+
+        if (dist[i] != want[at] || ids[i] != id)
+            fail_msg("%s: k %d nprobe %d queries %lld ... %lld: answer %lld of query %lld is "
+                     "(%.9g, %lld), not (%.9g, %lld)",
+                     shape_text, k, nprobe, (long long)from, (long long)to, (long long)(i % k),
+                     (long long)(from + i / k), dist[i], (long long)ids[i], want[at],
+                     (long long)id);
+    }
+    testing_guarded_free(dist);
+    testing_guarded_free(ids);
+}
+
+/* Few and many lists, few and many answers; all queries again and again, some, one, none. */
+static void check_searches(const struct rig *r, int k_max)
+{
+    const struct shape *s = &r->s;
+    const int nprobes[] = {1, 3, (int)s->nlist}, ks[] = {1, 10, k_max};
+    float *want = array(s->nq * k_max, sizeof *want);
+    vid *ids = array(s->nq * k_max, sizeof *ids);
+
+    CHECK_OK(r->b->ops->lists_reserve(r->b, r->l, s->nq, k_max, (int)s->nlist));
+    for (int p = 0; p < LENGTH(nprobes); p++) {
+        if (nprobes[p] > s->nlist) continue;
+        ref_search(r->q, s->nq, r->y, r->list, s->n, r->c, s->nlist, s->d, k_max, nprobes[p], want,
+                   ids);
+        for (int k = 0; k < LENGTH(ks); k++)
+            if (ks[k] <= k_max) check_batch(r, 0, s->nq, ks[k], nprobes[p], want, ids, k_max);
+        check_batch(r, 0, 0, k_max, nprobes[p], want, ids, k_max);
+        check_batch(r, s->nq / 2, s->nq, k_max, nprobes[p], want, ids, k_max);
+        for (int64_t i = 4; i < s->nq && i < 7; i++)
+            check_batch(r, i, i + 1, k_max, nprobes[p], want, ids, k_max);
+    }
+    free(want);
+    free(ids);
+}
+
+static void check(const struct shape *s, int k_max)
+{
+    struct rig r = rig_make(s);
+
+    check_sizes(&r);
+    check_searches(&r, k_max);
+    rig_clear(&r);
+}
+
+/* ---- claims ---- */
+
+static const int dims[] = {1, 2, 33, 96, 128, 200, 960};
+static const int64_t counts[] = {0, 1, 127, 129, 1000};
+static const int64_t nlists[] = {1, 2, 5, 513};
+
+/* An m for d: all the kinds of slices in turn. */
+static int some_m(int d, unsigned turn)
+{
+    int m = 1 + (int)(turn % 16);
+
+    while (d % m)
+        m--;
+    return turn % 5 ? m : d < 128 ? d : 1;
+}
+
+/* Calls check for shapes whose reference takes no more than work multiplications a query set. */
+static void for_shapes(int64_t work, int pq)
+{
+    static const enum elem elems[] = {ELEM_F32, ELEM_U8, ELEM_I8, ELEM_F16};
+    static const int ks[] = {1, 10, 100, 300, 2048};
+    unsigned turn = testing_seed();
+
+    for (int at = 0; at < LENGTH(dims) * LENGTH(counts) * LENGTH(nlists) * MADE_KINDS; at++) {
+        struct shape s = {.kind = at % MADE_KINDS, .threads = 1 + (int)(turn % 3), .nq = 70};
+        int rest = at / MADE_KINDS;
+
+        turn = turn * 1664525 + 1013904223;
+        turn ^= turn >> 16;
+        s.d = dims[rest % LENGTH(dims)];
+        s.n = counts[rest / LENGTH(dims) % LENGTH(counts)];
+        s.nlist = nlists[rest / LENGTH(dims) / LENGTH(counts)];
+        s.elem = s.kind >= MADE_HUGE ? ELEM_F32 : elems[turn % 4];
+        s.storage = turn / 4 % 2 ? ELEM_F32 : s.elem;
+        s.m = pq ? some_m(s.d, turn / 8) : 0;
+        s.nq = turn / 16 % 3 ? 70 : 5;
+        s.first = turn / 32 % 2 ? 0 : 1000;
+        if (s.nq * (s.n + s.nlist) * s.d + s.n * (s.m ? KSUB : 0) * s.d > work) continue;
+        check(&s, ks[turn / 64 % LENGTH(ks)]);
+    }
+}
+
+static void test_parity_lists__flat_search_is_exact_among_the_lists_probed(void **state)
+{
+    (void)state;
+    for_shapes(1000000, 0);
+}
+
+static void test_parity_lists__pq_search_is_exact_on_decoded_vectors(void **state)
+{
+    (void)state;
+    for_shapes(2000000, 1);
+}
+
+/* SIFT's own size, rows of two element types, and queries enough for more than one group's tile. */
+static void test_parity_lists__a_thousand_queries_at_once(void **state)
+{
+    struct shape s = {.kind = MADE_TIES, .elem = ELEM_U8, .storage = ELEM_U8, .d = 16};
+
+    (void)state;
+    s.threads = 2, s.n = 1500, s.nlist = 20, s.nq = 1000;
+    check(&s, 30);
+    s.m = 4;
+    check(&s, 30);
+    s.kind = MADE_CLUSTERS, s.storage = s.elem = ELEM_F32;
+    check(&s, 30);
+}
+
+/* MADE_CLUSTERS has a heap of half the vectors; lists around far points stay empty. */
+static void test_parity_lists__one_list_may_hold_half_of_all_and_others_nothing(void **state)
+{
+    struct shape s = {.kind = MADE_CLUSTERS, .d = 33, .n = 3000, .nlist = 60, .nq = 40};
+
+    (void)state;
+    s.threads = 3;
+    check(&s, 50);
+    s.m = 11;
+    check(&s, 50);
+}
+
+static void test_parity_lists__ids_past_32_bits_are_kept(void **state)
+{
+    struct shape s = {.kind = MADE_GAUSS, .d = 8, .n = 300, .nlist = 4, .nq = 9, .threads = 2};
+
+    (void)state;
+    s.first = ((vid)1 << 32) - 150; /* on both sides */
+    check(&s, 10);
+    s.first = ((vid)1 << 40) + 7;
+    s.m = 2;
+    check(&s, 10);
+}
+
+static void test_parity_lists__a_row_with_a_nan_is_named_by_id(void **state)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    float c[3] = {0}, rows[600] = {0};
+    struct lists_desc desc = {.d = 3, .nlist = 1, .n = 200};
+    struct block x = {.d = 3, .rows = 200, .ptr = rows, .first = 5000};
+
+    (void)state;
+    for (int i = 0; i < LENGTH(bad); i++) {
+        struct backend *b = made_backend(2);
+        struct lists *l = NULL;
+
+        rows[131 * 3 + i] = bad[i];
+        rows[190 * 3] = bad[i];
+        CHECK_OK(b->ops->lists_create(b, &l, &desc, c, NULL));
+        CHECK_FAILS(ERR_FORMAT, "base vector 5131 ", b->ops->lists_add(b, l, &x));
+        b->ops->lists_free(b, l);
+    }
+}
+
+static void test_parity_lists__storage_that_would_round_is_refused(void **state)
+{
+    static const float c[2], rows[2];
+    struct lists_desc desc = {.d = 2, .nlist = 1, .n = 1, .storage = ELEM_U8};
+    struct block x = {.d = 2, .rows = 1, .ptr = rows};
+    struct backend *b = made_backend(1);
+    struct lists *l = NULL;
+
+    (void)state;
+    CHECK_OK(b->ops->lists_create(b, &l, &desc, c, NULL));
+    CHECK_FAILS(ERR_INVALID, "storage u8", b->ops->lists_add(b, l, &x));
+    b->ops->lists_free(b, l);
+}
+
+/* The regions of a thread are laid out for what was reserved, also where less is asked. */
+static void test_parity_lists__any_nprobe_below_the_reserved_fits(void **state)
+{
+    enum { NLIST = 66000, NQ = 64, RESERVED = 65536 };
+    struct shape s = {.kind = MADE_GAUSS, .d = 2, .n = 500, .nlist = NLIST, .nq = NQ, .threads = 1};
+    struct rig r = rig_make(&s);
+    float dist[NQ];
+    vid ids[NQ];
+
+    (void)state;
+    CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, NQ, 1, RESERVED));
+    for (int nprobe = RESERVED; nprobe > RESERVED / 3; nprobe -= nprobe / 20)
+        CHECK_OK(r.b->ops->lists_search(r.b, r.l, r.q, NQ, 1, nprobe, dist, ids));
+    rig_clear(&r);
+}
+
+/* A reserve that finds no memory leaves the one before it. */
+static void test_parity_lists__a_failed_reserve_leaves_the_old(void **state)
+{
+    struct shape s = {.kind = MADE_GAUSS, .d = 16, .n = 900, .nlist = 9, .nq = 20, .threads = 2};
+    struct rig r = rig_make(&s);
+    float *want = array(s.nq * 5, sizeof *want);
+    vid *ids = array(s.nq * 5, sizeof *ids);
+    int64_t made;
+
+    (void)state;
+    CHECK_OK(r.b->ops->open(&r.b, 0, 2)); /* its own, whose scratch is as small as can be */
+    ref_search(r.q, s.nq, r.y, r.list, s.n, r.c, s.nlist, s.d, 5, 3, want, ids);
+    CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, s.nq, 5, 3));
+    made = mem_count();
+    CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, s.nq, 5, 3));
+    made = mem_count() - made;
+    for (int64_t nth = 1; nth <= made; nth++) {
+        mem_fail_at(nth);
+        CHECK_FAILS(ERR_NOMEM, "bytes", r.b->ops->lists_reserve(r.b, r.l, 2 * s.nq, 2048, 9));
+        mem_fail_at(0);
+        check_batch(&r, 0, s.nq, 5, 3, want, ids, 5);
+    }
+    free(want);
+    free(ids);
+    r.b->ops->lists_free(r.b, r.l);
+    r.l = NULL;
+    r.b->ops->close(r.b);
+    r.b = made_backend(2);
+    rig_clear(&r);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_parity_lists__flat_search_is_exact_among_the_lists_probed),
+    cmocka_unit_test(test_parity_lists__pq_search_is_exact_on_decoded_vectors),
+    cmocka_unit_test(test_parity_lists__a_thousand_queries_at_once),
+    cmocka_unit_test(test_parity_lists__one_list_may_hold_half_of_all_and_others_nothing),
+    cmocka_unit_test(test_parity_lists__ids_past_32_bits_are_kept),
+    cmocka_unit_test(test_parity_lists__a_row_with_a_nan_is_named_by_id),
+    cmocka_unit_test(test_parity_lists__storage_that_would_round_is_refused),
+    cmocka_unit_test(test_parity_lists__any_nprobe_below_the_reserved_fits),
+    cmocka_unit_test(test_parity_lists__a_failed_reserve_leaves_the_old),
+};
+
+TESTING_MAIN(tests)
