@@ -342,8 +342,8 @@ static void test_parity_lists__storage_that_would_round_is_refused(void **state)
 /* The regions of a thread are laid out for what was reserved, also where less is asked. */
 static void test_parity_lists__any_nprobe_below_the_reserved_fits(void **state)
 {
-    enum { NLIST = 66000, NQ = 64, RESERVED = 65536 };
-    struct shape s = {.kind = MADE_GAUSS, .d = 2, .n = 500, .nlist = NLIST, .nq = NQ, .threads = 1};
+    enum { NLIST = 66000, NQ = 128, RESERVED = 65536 };
+    struct shape s = {.kind = MADE_GAUSS, .d = 2, .n = 500, .nlist = NLIST, .nq = NQ, .threads = 2};
     struct rig r = rig_make(&s);
     float dist[NQ];
     vid ids[NQ];
