@@ -39,6 +39,7 @@ int truth_create(struct truth **out, struct backend *b, const float *q, int64_t 
     size_t q_bytes = 0, dist_bytes = 0, ids_bytes = 0;
     int rc;
 
+    if (k < 1 || k > K_MAX) return fail(ERR_INVALID, "truth: k %d is not in 1 ... %d", k, K_MAX);
     if ((rc = mem_bytes(&q_bytes, nq * d, sizeof *q)) < 0) goto out;
     if ((rc = mem_bytes(&dist_bytes, nq * k, sizeof(float))) < 0) goto out;
     if ((rc = mem_bytes(&ids_bytes, nq * k, sizeof(vid))) < 0) goto out;

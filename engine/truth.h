@@ -13,7 +13,7 @@ extern "C" {
 
 struct truth; /* the k nearest found so far of each query */
 
-/* For q[nq][d] (host, copied). */
+/* For q[nq][d] (host, copied). ERR_INVALID where k is not in 1 ... K_MAX. */
 int truth_create(struct truth **out, struct backend *b, const float *q, int64_t nq, int d, int k);
 void truth_free(struct truth *t); /* NULL is allowed */
 
