@@ -36,12 +36,18 @@ int ivf_create(struct ivf **out, struct backend *b, const struct ivf_desc *desc)
     return 0;
 }
 
+static void model_clear(struct ivf *ix)
+{
+    mem_free(ix->model.coarse);
+    mem_free(ix->model.books);
+    ix->model = (struct ivf_model){0};
+}
+
 void ivf_free(struct ivf *ix)
 {
     if (!ix) return;
     ix->b->ops->lists_free(ix->b, ix->lists);
-    mem_free(ix->model.coarse);
-    mem_free(ix->model.books);
+    model_clear(ix);
     mem_free(ix);
 }
 
@@ -57,6 +63,7 @@ static int64_t book_floats(const struct ivf *ix)
 
 static int model_alloc(struct ivf *ix)
 {
+    model_clear(ix); /* of a training that failed */
     if (!(ix->model.coarse = mem_new(coarse_floats(ix), sizeof(float)))) return ERR_NOMEM;
     if (!ix->desc.m) return 0;
     return (ix->model.books = mem_new(book_floats(ix), sizeof(float))) ? 0 : ERR_NOMEM;
@@ -186,13 +193,13 @@ int ivf_passes(const struct ivf *ix)
 
 int ivf_add(struct ivf *ix, const struct block *x)
 {
-    int64_t all = ix->desc.n * ivf_passes(ix);
+    int64_t all = ix->desc.n * ivf_passes(ix), most = ix->pass ? ix->n : ix->desc.n;
     int rc;
 
     assert(x->d == ix->desc.d && ix->pass < ivf_passes(ix));
-    if (ix->total + x->rows > ix->desc.n)
-        return fail(ERR_INVALID, "add: more than the %lld vectors announced",
-                    (long long)ix->desc.n);
+    if (ix->total + x->rows > most)
+        return fail(ERR_INVALID, "add: more than the %lld vectors %s", (long long)most,
+                    ix->pass ? "of the first pass" : "announced");
     if ((rc = ix->b->ops->lists_add(ix->b, ix->lists, x)) < 0) return rc;
     ix->total += x->rows;
     return report_progress(ix, "add", ix->pass * ix->desc.n + ix->total, all);
