@@ -67,28 +67,26 @@ void made_rows(enum made_kind kind, uint32_t seed, int64_t n, int d, float *x)
             x[i * d + j] = (float)value(kind, seed, (uint64_t)i, (uint64_t)j, (uint64_t)d);
 }
 
-/* IEEE 754 half, by truncation; what is out of range becomes the largest, what is small zero. */
+/* IEEE 754 half, nearest even; *x becomes its value. What is out of range becomes the largest. */
 static uint16_t half_of(float *x)
 {
-    int exponent;
-    float mantissa = frexpf(fabsf(*x), &exponent); /* 0.5 ... 1 */
-    int sign = signbit(*x) != 0, bits;
+    int exponent, sign = signbit(*x) != 0, bits;
+    float size = fabsf(*x), mantissa = frexpf(size, &exponent); /* 0.5 ... 1 */
 
     if (isnan(*x)) return 0x7e00;
     if (isinf(*x)) return (uint16_t)(sign << 15 | 0x7c00);
-    if (fabsf(*x) >= 65504) {
-        *x = sign ? -65504 : 65504;
-        return (uint16_t)(sign << 15 | 0x7bff);
-    }
-    if (exponent < -13 || mantissa == 0) { /* subnormal, in units of 2^-24 */
-        bits = (int)ldexpf(fabsf(*x), 24);
-        *x = ldexpf((float)bits, -24);
+    if (size >= 65504) {
+        size = 65504;
+        bits = 0x7bff;
+    } else if (exponent < -13 || size == 0) { /* subnormal, in units of 2^-24 */
+        bits = (int)rintf(ldexpf(size, 24));
+        size = ldexpf((float)bits, -24);
     } else {
-        bits = (int)(mantissa * 2048);
-        *x = ldexpf((float)bits, exponent - 11);
-        bits = (exponent + 14) << 10 | (bits - 1024);
+        bits = (int)rintf(mantissa * 2048);
+        size = ldexpf((float)bits, exponent - 11);
+        bits += ((exponent + 14) << 10) - 1024;
     }
-    if (sign) *x = -*x;
+    *x = sign ? -size : size;
     return (uint16_t)(sign << 15 | bits);
 }
 

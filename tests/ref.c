@@ -98,6 +98,19 @@ void ref_means(const float *x, int64_t n, int d, const int32_t *list, int64_t nl
     free(sum);
 }
 
+void ref_transform(const struct transform *t, const float *x, int64_t n, float *out)
+{
+    for (int64_t r = 0; r < n * t->d_out; r++) {
+        const float *row = x + r / t->d_out * t->d_in;
+        int64_t i = r % t->d_out;
+        double sum = 0;
+
+        for (int j = 0; j < t->d_in; j++)
+            sum += (double)t->a[i * t->d_in + j] * row[j];
+        out[r] = (float)(sum + (t->b ? t->b[i] : 0));
+    }
+}
+
 void ref_encode(const float *r, int64_t n, int d, int m, const float *books, uint8_t *code,
                 double *err)
 {

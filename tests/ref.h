@@ -24,6 +24,9 @@ void ref_assign(const float *x, int64_t n, const float *c, int64_t nlist, int d,
 void ref_means(const float *x, int64_t n, int d, const int32_t *list, int64_t nlist, float *c,
                int64_t *count);
 
+/* out[n][t->d_out] = t applied to x[n][t->d_in], as terms.h says. */
+void ref_transform(const struct transform *t, const float *x, int64_t n, float *out);
+
 /* The codeword of books[m][KSUB][d / m] nearest to each slice of r[n][d], in fp32; err[m]. */
 void ref_encode(const float *r, int64_t n, int d, int m, const float *books, uint8_t *code,
                 double *err);

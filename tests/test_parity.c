@@ -176,6 +176,39 @@ static void test_parity__gather_copies_rows_of_every_type_exactly(void **state)
     for_shapes(WORK / 8, gather_if_rows);
 }
 
+/* ---- transform ---- */
+
+static void check_transform(const struct shape *s)
+{
+    int d_out = (int)s->nlist;
+    struct backend *b = made_backend(s->threads);
+    struct transform t = {.d_in = s->d, .d_out = d_out};
+    float *x = array(s->n * s->d, sizeof *x), *got = array(s->n * d_out, sizeof *got);
+    float *want = array(s->n * d_out, sizeof *want);
+    struct mat m = rows_on(b, s, 1, x), out = made_mat(b, ELEM_F32, NULL, s->n, d_out);
+
+    t.a = array((int64_t)d_out * s->d, sizeof *t.a);
+    made_rows(MADE_GAUSS, testing_seed() + 5, d_out, s->d, t.a);
+    if (s->threads != 2) {
+        t.b = array(d_out, sizeof *t.b);
+        made_rows(s->kind, testing_seed() + 6, 1, d_out, t.b);
+    }
+    CHECK_OK(b->ops->transform(b, &m, &t, &out));
+    made_get(b, got, out.data);
+    ref_transform(&t, x, s->n, want);
+    for (int64_t i = 0; i < s->n * d_out; i++)
+        CHECK_SAME("element", i, got[i], want[i]);
+    made_release(b, &m.data);
+    made_release(b, &out.data);
+    free(t.a), free(t.b), free(x), free(got), free(want);
+}
+
+static void test_parity__transform_has_the_bits_of_the_fp64_order(void **state)
+{
+    (void)state;
+    for_shapes(WORK / 2, check_transform);
+}
+
 /* ---- assign, means, residuals ---- */
 
 /* What a step of k-means has, on the host and on the device. */
@@ -534,6 +567,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity__finite_names_the_first_bad_row),
     cmocka_unit_test(test_parity__whole_elements_are_always_finite),
     cmocka_unit_test(test_parity__gather_copies_rows_of_every_type_exactly),
+    cmocka_unit_test(test_parity__transform_has_the_bits_of_the_fp64_order),
     cmocka_unit_test(test_parity__assign_finds_the_nearest_and_the_lowest_of_equals),
     cmocka_unit_test(test_parity__means_are_fp64_sums_and_empty_ones_stay),
     cmocka_unit_test(test_parity__residuals_are_fp32_differences_in_place_too),

@@ -13,7 +13,7 @@
 struct shape {
     enum made_kind kind;
     enum elem elem, storage;
-    int d, m, threads;
+    int d_in, d, m, threads; /* d_in: 0 without a transform */
     int64_t n, nlist, nq;
     vid first;
 };
@@ -23,10 +23,13 @@ struct rig {
     struct shape s;
     struct backend *b;
     struct lists *l;
-    void *elem;               /* [n][d] */
-    float *x, *q, *c, *books; /* [n][d] as fp32, [nq][d], [nlist][d], [m][KSUB][dsub] */
-    int32_t *list;            /* [n] */
-    double *y;                /* [n][d]: where vectors are */
+    struct transform t;
+    void *elem;       /* [n][d_in]: what is added */
+    float *given;     /* [nq][d_in]: what is asked */
+    float *x, *q;     /* [n][d], [nq][d]: both transformed */
+    float *c, *books; /* [nlist][d], [m][KSUB][dsub] */
+    int32_t *list;    /* [n] */
+    double *y;        /* [n][d]: where the lists have the vectors */
 };
 
 static char shape_text[200];
@@ -68,25 +71,66 @@ static void make_books(struct rig *r)
     }
 }
 
-static void rig_data(struct rig *r)
+/* in[n][d_in] as the lists see it: out[n][d]. */
+static void apply(const struct rig *r, const float *in, int64_t n, float *out)
+{
+    if (r->s.d_in)
+        ref_transform(&r->t, in, n, out);
+    else
+        memcpy(out, in, (size_t)(n * r->s.d) * sizeof *out);
+}
+
+static void make_transform(struct rig *r)
 {
     const struct shape *s = &r->s;
 
-    r->elem = array(s->n * s->d, sizeof(float));
+    r->t = (struct transform){.d_in = s->d_in, .d_out = s->d};
+    r->t.a = array((int64_t)s->d * s->d_in, sizeof(float));
+    made_rows(MADE_GAUSS, testing_seed() + 5, s->d, s->d_in, r->t.a);
+    if (s->threads == 2) return;
+    r->t.b = array(s->d, sizeof(float));
+    made_rows(MADE_GAUSS, testing_seed() + 6, 1, s->d, r->t.b);
+}
+
+/* Rows and queries as given; a NaN or an infinity in some queries in the middle of a batch. */
+static void make_given(struct rig *r)
+{
+    const struct shape *s = &r->s;
+    int d = s->d_in ? s->d_in : s->d;
+    float *in = array(s->n * d, sizeof *in);
+
+    r->elem = array(s->n * d, sizeof(float));
+    r->given = array(s->nq * d, sizeof *r->given);
+    made_rows(s->kind, testing_seed() + 1, s->n, d, in);
+    made_as(s->elem, in, s->n * d, r->elem);
+    made_rows(s->kind, testing_seed() + 2, s->nq, d, r->given);
+    for (int64_t i = 5; i < s->nq; i += 17)
+        r->given[i * d + i % d] = i % 2 ? NAN : INFINITY;
+    apply(r, in, s->n, r->x);
+    apply(r, r->given, s->nq, r->q);
+    free(in);
+}
+
+static void rig_data(struct rig *r)
+{
+    const struct shape *s = &r->s;
+    float *stored = array(s->n * s->d, sizeof *stored), *c;
+    void *elem = array(s->n * s->d, sizeof(float));
+
     r->x = array(s->n * s->d, sizeof *r->x);
     r->q = array(s->nq * s->d, sizeof *r->q);
-    r->c = array(s->nlist * s->d, sizeof *r->c);
+    r->c = c = array(s->nlist * s->d, sizeof *r->c);
     r->list = array(s->n, sizeof *r->list);
     r->y = array(s->n * s->d, sizeof *r->y);
-    made_rows(s->kind, testing_seed() + 1, s->n, s->d, r->x);
-    made_as(s->elem, r->x, s->n * s->d, r->elem);
-    made_rows(s->kind, testing_seed() + 2, s->nq, s->d, r->q);
-    made_rows(s->kind, testing_seed() + 3, s->nlist, s->d, r->c);
-    for (int64_t i = 5; i < s->nq; i += 17) /* in the middle of a batch */
-        r->q[i * s->d + i % s->d] = i % 2 ? NAN : INFINITY;
-    ref_assign(r->x, s->n, r->c, s->nlist, s->d, r->list);
+    if (s->d_in) make_transform(r);
+    make_given(r);
+    made_rows(s->kind, testing_seed() + 3, s->nlist, s->d, c);
+    ref_assign(r->x, s->n, c, s->nlist, s->d, r->list);
+    memcpy(stored, r->x, (size_t)(s->n * s->d) * sizeof *stored);
+    made_as(s->storage, stored, s->n * s->d, elem);
     for (int64_t i = 0; i < s->n * s->d; i++)
-        r->y[i] = r->x[i];
+        r->y[i] = stored[i];
+    free(stored), free(elem);
     if (!s->m) return;
     r->books = array((int64_t)KSUB * s->d, sizeof *r->books);
     make_books(r);
@@ -97,14 +141,15 @@ static void rig_data(struct rig *r)
 static void add_pass(struct rig *r)
 {
     const struct shape *s = &r->s;
+    int d = s->d_in ? s->d_in : s->d;
     int64_t size = 0;
 
     for (int64_t at = 0; at <= s->n; at += size, size = size * 3 + 1) {
         int64_t left = s->n - at;
-        struct block x = {.elem = s->elem, .d = s->d, .rows = left < size ? left : size};
+        struct block x = {.elem = s->elem, .d = d, .rows = left < size ? left : size};
 
         x.first = s->first + at;
-        x.ptr = (char *)r->elem + (size_t)(at * s->d) * elem_bytes(s->elem);
+        x.ptr = (char *)r->elem + (size_t)(at * d) * elem_bytes(s->elem);
         CHECK_OK(r->b->ops->lists_add(r->b, r->l, &x));
         if (left <= size) break;
     }
@@ -118,10 +163,11 @@ static struct rig rig_make(const struct shape *s)
         .d = s->d, .nlist = s->nlist, .m = s->m, .storage = s->storage, .n = s->n};
 
     snprintf(shape_text, sizeof shape_text,
-             "%s %s as %s n %lld nlist %lld d %d m %d threads %d seed %u", made_name(s->kind),
-             elem_name(s->elem), elem_name(s->storage), (long long)s->n, (long long)s->nlist, s->d,
-             s->m, s->threads, testing_seed());
+             "%s %s as %s n %lld nlist %lld d_in %d d %d m %d threads %d seed %u",
+             made_name(s->kind), elem_name(s->elem), elem_name(s->storage), (long long)s->n,
+             (long long)s->nlist, s->d_in, s->d, s->m, s->threads, testing_seed());
     rig_data(&r);
+    if (s->d_in) desc.transform = &r.t;
     CHECK_OK(r.b->ops->lists_create(r.b, &r.l, &desc, r.c, r.books));
     for (int p = r.b->ops->lists_passes(r.l); p > 0; p--)
         add_pass(&r);
@@ -131,6 +177,9 @@ static struct rig rig_make(const struct shape *s)
 static void rig_clear(struct rig *r)
 {
     r->b->ops->lists_free(r->b, r->l);
+    free(r->t.a);
+    free(r->t.b);
+    free(r->given);
     free(r->elem);
     free(r->x);
     free(r->q);
@@ -164,7 +213,8 @@ static void check_batch(const struct rig *r, int64_t from, int64_t to, int k, in
     float *dist = testing_guarded(nq * k, sizeof *dist);
     vid *ids = testing_guarded(nq * k, sizeof *ids);
 
-    CHECK_OK(r->b->ops->lists_search(r->b, r->l, r->q + from * r->s.d, nq, k, nprobe, dist, ids));
+    CHECK_OK(r->b->ops->lists_search(r->b, r->l, r->given + from * (r->s.d_in ? r->s.d_in : r->s.d),
+                                     nq, k, nprobe, dist, ids));
     for (int64_t i = 0; i < nq * k; i++) {
         int64_t at = (from + i / k) * k_want + i % k;
         vid id = want_ids[at] < 0 ? -1 : want_ids[at] + r->s.first;
@@ -229,6 +279,17 @@ static int some_m(int d, unsigned turn)
     return turn % 5 ? m : d < 128 ? d : 1;
 }
 
+/* A storage that can hold the rows of s: theirs, f32, or one that rounds them. */
+static enum elem some_storage(const struct shape *s, unsigned turn)
+{
+    static const enum elem small[] = {ELEM_U8, ELEM_I8, ELEM_F16};
+
+    if (turn % 3 == 0) return ELEM_F32;
+    if (turn % 3 == 1) return s->d_in ? ELEM_F32 : s->elem;
+    if (s->kind == MADE_TIES && !s->d_in) return small[turn / 3 % 3];
+    return s->kind == MADE_HUGE || s->d_in ? ELEM_F32 : ELEM_F16;
+}
+
 /* Calls check for shapes whose reference takes no more than work multiplications a query set. */
 static void for_shapes(int64_t work, int pq)
 {
@@ -246,7 +307,8 @@ static void for_shapes(int64_t work, int pq)
         s.n = counts[rest / LENGTH(dims) % LENGTH(counts)];
         s.nlist = nlists[rest / LENGTH(dims) / LENGTH(counts)];
         s.elem = s.kind >= MADE_HUGE ? ELEM_F32 : elems[turn % 4];
-        s.storage = turn / 4 % 2 ? ELEM_F32 : s.elem;
+        s.d_in = turn >> 20 & 3 ? 0 : 1 + (int)((turn >> 22) % 200);
+        s.storage = some_storage(&s, turn >> 10);
         s.m = pq ? some_m(s.d, turn / 8) : 0;
         s.nq = turn / 16 % 3 ? 70 : 5;
         s.first = turn / 32 % 2 ? 0 : 1000;
@@ -325,18 +387,35 @@ static void test_parity_lists__a_row_with_a_nan_is_named_by_id(void **state)
     }
 }
 
-static void test_parity_lists__storage_that_would_round_is_refused(void **state)
+static void test_parity_lists__a_value_the_storage_cannot_hold_is_refused(void **state)
 {
-    static const float c[2], rows[2];
-    struct lists_desc desc = {.d = 2, .nlist = 1, .n = 1, .storage = ELEM_U8};
-    struct block x = {.d = 2, .rows = 1, .ptr = rows};
+    static const struct {
+        enum elem storage;
+        float value;
+        const char *words;
+    } cases[] = {
+        {ELEM_U8,  256,    "storage u8 cannot hold base vector 42:" },
+        {ELEM_U8,  -1,     "storage u8 cannot hold base vector 42:" },
+        {ELEM_U8,  0.5f,   "storage u8 cannot hold base vector 42:" },
+        {ELEM_I8,  128,    "storage i8 cannot hold base vector 42:" },
+        {ELEM_I8,  -129,   "storage i8 cannot hold base vector 42:" },
+        {ELEM_F16, 65505,  "storage f16 cannot hold base vector 42:"},
+        {ELEM_F16, -1e20f, "storage f16 cannot hold base vector 42:"},
+    };
+    static const float c[2];
     struct backend *b = made_backend(1);
-    struct lists *l = NULL;
 
     (void)state;
-    CHECK_OK(b->ops->lists_create(b, &l, &desc, c, NULL));
-    CHECK_FAILS(ERR_INVALID, "storage u8", b->ops->lists_add(b, l, &x));
-    b->ops->lists_free(b, l);
+    for (int i = 0; i < LENGTH(cases); i++) {
+        float rows[2 * 4] = {0, 1, 2, 3, cases[i].value, 5, cases[i].value, 7};
+        struct lists_desc desc = {.d = 2, .nlist = 1, .n = 4, .storage = cases[i].storage};
+        struct block x = {.d = 2, .rows = 4, .ptr = rows, .first = 40};
+        struct lists *l = NULL;
+
+        CHECK_OK(b->ops->lists_create(b, &l, &desc, c, NULL));
+        CHECK_FAILS(ERR_FORMAT, cases[i].words, b->ops->lists_add(b, l, &x));
+        b->ops->lists_free(b, l);
+    }
 }
 
 /* The regions of a thread are laid out for what was reserved, also where less is asked. */
@@ -351,7 +430,7 @@ static void test_parity_lists__any_nprobe_below_the_reserved_fits(void **state)
     (void)state;
     CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, NQ, 1, RESERVED));
     for (int nprobe = RESERVED; nprobe > RESERVED / 3; nprobe -= nprobe / 20)
-        CHECK_OK(r.b->ops->lists_search(r.b, r.l, r.q, NQ, 1, nprobe, dist, ids));
+        CHECK_OK(r.b->ops->lists_search(r.b, r.l, r.given, NQ, 1, nprobe, dist, ids));
     rig_clear(&r);
 }
 
@@ -393,7 +472,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity_lists__one_list_may_hold_half_of_all_and_others_nothing),
     cmocka_unit_test(test_parity_lists__ids_past_32_bits_are_kept),
     cmocka_unit_test(test_parity_lists__a_row_with_a_nan_is_named_by_id),
-    cmocka_unit_test(test_parity_lists__storage_that_would_round_is_refused),
+    cmocka_unit_test(test_parity_lists__a_value_the_storage_cannot_hold_is_refused),
     cmocka_unit_test(test_parity_lists__any_nprobe_below_the_reserved_fits),
     cmocka_unit_test(test_parity_lists__a_failed_reserve_leaves_the_old),
 };
