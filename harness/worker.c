@@ -184,9 +184,9 @@ static void become_worker(int spec, int pipe, pid_t parent, const char *const *a
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(EXIT_ENVIRONMENT); /* it died before the line above */
-    /* stdout is for data, which only the parent has. The pipe first: it may lie where another
-       must go, but nothing of ours is at WORKER_FD by chance, since 0, 1 and 2 are open. */
-    if (move_fd(pipe, WORKER_FD) < 0 || move_fd(spec, STDIN_FILENO) < 0 ||
+    /* The spec first: it may lie where the pipe must go. stdout is for data, which only the
+       parent has. */
+    if (move_fd(spec, STDIN_FILENO) < 0 || move_fd(pipe, WORKER_FD) < 0 ||
         dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
         _exit(EXIT_ENVIRONMENT);
     execv("/proc/self/exe", (char *const *)argv);
