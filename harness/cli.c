@@ -11,8 +11,9 @@
 #include "engine/base/mem.h"
 
 static const struct verb *const verbs[] = {
-    &verb_run,     &verb_plan, &verb_check,  &verb_export,  &verb_plot, &verb_report,
-    &verb_devices, &verb_db,   &verb_schema, &verb_version, &verb_help, &verb_worker,
+    &verb_run,    &verb_plan,     &verb_check,   &verb_export, &verb_plot,    &verb_report,
+    &verb_gt,     &verb_generate, &verb_convert, &verb_info,   &verb_devices, &verb_db,
+    &verb_schema, &verb_version,  &verb_help,    &verb_worker,
 };
 
 /* The last signal, and how many there were times SIGNALS. */

@@ -31,7 +31,8 @@ struct verb {
 };
 
 extern const struct verb verb_run, verb_plan, verb_check, verb_export, verb_plot, verb_report,
-    verb_devices, verb_schema, verb_db, verb_version, verb_help, verb_worker;
+    verb_gt, verb_generate, verb_convert, verb_info, verb_devices, verb_schema, verb_db,
+    verb_version, verb_help, verb_worker;
 
 /* The ith verb, NULL past the last. */
 const struct verb *cli_verb(int i);
