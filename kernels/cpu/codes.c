@@ -67,24 +67,18 @@ SIMD_CLONES void codes_decode(const uint8_t *code, const float *centroid, const 
     }
 }
 
-/* The four codes at once; sum[l] in dimension order each. */
-SIMD_INLINE void distances_of_four(const float *q, const uint8_t *const code[4],
-                                   const float *const centroid[4], const float *books, int m,
-                                   int dsub, double sum[4])
+enum { CHAINS = 8, SQUARES = 128 }; /* codes side by side; dimensions of one go */
+
+/* The codewords of dimensions from ... to - 1 of one code, end to end. */
+SIMD_INLINE void gather_words(const uint8_t *code, const float *books, int dsub, int from, int to,
+                              float *word)
 {
-    for (int s = 0; s < m; s++) {
-        const float *word[4];
+    for (int j = from, s = from / dsub; j < to; s++) {
+        const float *w = books + ((int64_t)s * KSUB + code[s]) * dsub;
+        int end = (s + 1) * dsub < to ? (s + 1) * dsub : to;
 
-        for (int l = 0; l < 4; l++)
-            word[l] = books + ((int64_t)s * KSUB + code[l][s]) * dsub;
-        for (int j = 0; j < dsub; j++) {
-            for (int l = 0; l < 4; l++) {
-                double x = (double)centroid[l][s * dsub + j] + (double)word[l][j];
-                double diff = q[s * dsub + j] - x;
-
-                sum[l] += diff * diff;
-            }
-        }
+        for (; j < end; j++)
+            word[j - from] = w[j - s * dsub];
     }
 }
 
@@ -92,17 +86,32 @@ SIMD_CLONES void codes_distances(const float *q, const uint8_t *const *code,
                                  const float *const *centroid, int n, const float *books, int m,
                                  int dsub, float *out)
 {
-    for (int i = 0; i < n; i += 4) {
-        const uint8_t *four[4];
-        const float *around[4];
-        double sum[4] = {0};
+    int d = m * dsub;
 
-        for (int l = 0; l < 4; l++) { /* with fewer than four, the last stands in */
-            four[l] = code[i + l < n ? i + l : n - 1];
-            around[l] = centroid[i + l < n ? i + l : n - 1];
+    for (int i = 0; i < n; i += CHAINS) {
+        int some = n - i < CHAINS ? n - i : CHAINS;
+        double square[CHAINS][SQUARES], sum[CHAINS] = {0};
+        float word[SQUARES];
+
+        for (int from = 0; from < d; from += SQUARES) {
+            int to = d - from < SQUARES ? d : from + SQUARES;
+
+            for (int l = 0; l < CHAINS; l++) {
+                int at = l < some ? i + l : n - 1; /* where codes are missing the last stands in */
+                const float *c = centroid[at] + from;
+
+                gather_words(code[at], books, dsub, from, to, word);
+                for (int j = 0; j < to - from; j++) {
+                    double diff = q[from + j] - ((double)c[j] + (double)word[j]);
+
+                    square[l][j] = diff * diff;
+                }
+            }
+            for (int j = 0; j < to - from; j++)
+                for (int l = 0; l < CHAINS; l++)
+                    sum[l] += square[l][j];
         }
-        distances_of_four(q, four, around, books, m, dsub, sum);
-        for (int l = 0; l < 4 && i + l < n; l++)
+        for (int l = 0; l < some; l++)
             out[i + l] = (float)sum[l];
     }
 }

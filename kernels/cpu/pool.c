@@ -310,6 +310,22 @@ SIMD_CLONES void pool_push_products(struct pool *p, const float *norm, const flo
     }
 }
 
+void pool_push_rows(struct pool *p, const float *score, const int16_t *row, int n, int64_t pos)
+{
+    for (int i = 0; i < n; i += POOL_BLOCK) {
+        int some = n - i < POOL_BLOCK ? n - i : POOL_BLOCK, count;
+
+        if (p->count + some > p->cap) pool_shrink(p);
+        count = p->count;
+        for (int j = i; j < i + some; j++) {
+            p->score[count] = score[j];
+            p->pos[count] = pos + row[j];
+            count += score[j] <= p->bound;
+        }
+        p->count = count;
+    }
+}
+
 void pool_finish(struct pool *p, float *dist, vid *ids)
 {
     int found = 0;

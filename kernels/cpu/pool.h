@@ -50,6 +50,9 @@ void pool_shrink(struct pool *p);
 void pool_push_products(struct pool *p, const float *norm, const float *dot, int64_t n,
                         int64_t pos);
 
+/* Pushes the vectors pos + row[i], i < n, of these scores, none of which is a NaN. */
+void pool_push_rows(struct pool *p, const float *score, const int16_t *row, int n, int64_t pos);
+
 /*
  * The answer: the k smallest by (distance, id), ascending, padded with (+inf, -1), into
  * dist[k] and ids[k]. The pool is used up.

@@ -21,12 +21,13 @@
 #include "kernels/cpu/pool.h"
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cpu/tile.h"
 
 enum {
-    CHUNK = 256,         /* rows of a list taken at a time: with d 128 as fp32, 128 KiB */
-    TILE_Q = 64,         /* queries multiplied with them at once */
-    TILE_LISTS = 512,    /* centroids multiplied at once in the coarse step */
-    PRODUCT_QUERIES = 3, /* with fewer than this, dot products beat a product's packing */
+    CHUNK = TILE_ROWS, /* rows of a list taken at a time: with d 128 as fp32, 128 KiB */
+    TILE_Q = 64,       /* queries multiplied with centroids at once in the coarse step ... */
+    TILE_LISTS = 512,  /* ... and centroids */
+    LONE_QUERIES = 4,  /* fewer than this go one by one: most lanes of a panel would be idle */
 };
 
 static const size_t GROUP_BYTES = (size_t)96 << 20;  /* pools and pairs of one group */
@@ -58,10 +59,11 @@ struct scratch {
     int64_t nactive;
 };
 
-/* A thread's region while it scans: rows as fp32 and products with them. */
+/* A thread's region while it scans: rows as fp32, queries in panels, what gets through. */
 struct scan_space {
-    float *rows, *norm, *q, *dot, *tmp_dist;
+    float *rows, *norm, *panels, *dot, *tmp_dist;
     vid *tmp_ids;
+    struct tile_hits *hits;
 };
 
 /* A thread's region while it looks for lists. */
@@ -84,7 +86,8 @@ static int64_t coarse_tile(int nprobe)
 
 static size_t scan_bytes(int d, int k)
 {
-    return sizeof(float) * (((size_t)CHUNK + TILE_Q) * (size_t)d + CHUNK + TILE_Q * CHUNK) +
+    return sizeof(struct tile_hits) +
+           sizeof(float) * ((size_t)(CHUNK + TILE_QUERIES) * (size_t)d + 2 * CHUNK) +
            (size_t)pool_cap(k) * (sizeof(float) + sizeof(vid));
 }
 
@@ -110,12 +113,13 @@ static struct scan_space scan_space_at(char *region, int d, int k)
 {
     struct scan_space s;
 
-    s.tmp_ids = (vid *)region;
+    s.hits = (struct tile_hits *)region;
+    s.tmp_ids = (vid *)(s.hits + 1);
     s.tmp_dist = (float *)(s.tmp_ids + pool_cap(k));
     s.rows = s.tmp_dist + pool_cap(k);
     s.norm = s.rows + CHUNK * (int64_t)d;
-    s.q = s.norm + CHUNK;
-    s.dot = s.q + TILE_Q * (int64_t)d;
+    s.dot = s.norm + CHUNK;
+    s.panels = s.dot + CHUNK;
     return s;
 }
 
@@ -392,9 +396,8 @@ static const float *unpack(const struct lists *l, int64_t list, int64_t pos, int
     return space->rows;
 }
 
-/* Hands one query's scores to its pool. Another thread may hold it for a microsecond. */
-static void offer(struct scratch *s, struct scan_space *space, int32_t query, const float *dot,
-                  int64_t n, int64_t pos)
+/* The pool of a query, for this thread alone. Another may hold it for a microsecond. */
+static struct pool *hold(struct scratch *s, int32_t query, const struct scan_space *space)
 {
     struct pool *p = s->pool + query;
 
@@ -402,8 +405,49 @@ static void offer(struct scratch *s, struct scan_space *space, int32_t query, co
         continue;
     p->tmp_dist = space->tmp_dist;
     p->tmp_ids = space->tmp_ids;
-    pool_push_products(p, space->norm, dot, n, pos);
+    return p;
+}
+
+static void let_go(struct scratch *s, int32_t query)
+{
     atomic_flag_clear_explicit(s->lock + query, memory_order_release);
+}
+
+/* One query alone: a dot product a row. */
+static void scan_alone(struct scratch *s, int32_t query, const float *rows, int64_t n, int d,
+                       int64_t pos, struct scan_space *space)
+{
+    rows_dots(rows, n, d, s->query[query].q, space->dot);
+    pool_push_products(hold(s, query, space), space->norm, space->dot, n, pos);
+    let_go(s, query);
+}
+
+/* Up to TILE_QUERIES queries at once. */
+static void scan_tile(struct scratch *s, const int32_t *visitor, int some, const float *rows,
+                      int64_t n, int d, int64_t pos, struct scan_space *space)
+{
+    const float *q[TILE_QUERIES];
+    float bound[TILE_QUERIES];
+    int panels = (some + LANES - 1) / LANES;
+
+    for (int i = 0; i < TILE_QUERIES; i++)
+        bound[i] = -INFINITY;
+    for (int i = 0; i < some; i++) {
+        const struct pool *p = hold(s, visitor[i], space);
+
+        q[i] = s->query[visitor[i]].q;
+        if (p->margin < INFINITY) bound[i] = p->bound;
+        let_go(s, visitor[i]);
+        if (isnan(bound[i])) scan_alone(s, visitor[i], rows, n, d, pos, space);
+    }
+    tile_pack(q, some, d, space->panels);
+    tile_scan(rows, space->norm, (int)n, d, space->panels, panels, bound, space->hits);
+    for (int i = 0; i < some; i++) {
+        if (!space->hits->count[i]) continue;
+        pool_push_rows(hold(s, visitor[i], space), space->hits->score[i], space->hits->row[i],
+                       space->hits->count[i], pos);
+        let_go(s, visitor[i]);
+    }
 }
 
 static void scan_chunk(const struct lists *l, struct scratch *s, int64_t list, int64_t pos,
@@ -415,21 +459,15 @@ static void scan_chunk(const struct lists *l, struct scratch *s, int64_t list, i
     int d = l->desc.d;
 
     rows_norms(rows, n, d, space->norm);
-    if (visitors < PRODUCT_QUERIES) {
-        for (int64_t i = 0; i < visitors; i++) {
-            rows_dots(rows, n, d, s->query[visitor[i]].q, space->dot);
-            offer(s, space, visitor[i], space->dot, n, pos);
-        }
-        return;
-    }
-    for (int64_t i = 0; i < visitors; i += TILE_Q) {
-        int64_t some = visitors - i < TILE_Q ? visitors - i : TILE_Q;
+    for (int64_t i = 0; i < visitors; i += TILE_QUERIES) {
+        int some = visitors - i < TILE_QUERIES ? (int)(visitors - i) : TILE_QUERIES;
 
-        for (int64_t j = 0; j < some; j++)
-            memcpy(space->q + j * d, s->query[visitor[i + j]].q, (size_t)d * sizeof(float));
-        product(space->q, some, rows, n, d, space->dot);
-        for (int64_t j = 0; j < some; j++)
-            offer(s, space, visitor[i + j], space->dot + j * n, n, pos);
+        if (some >= LONE_QUERIES) {
+            scan_tile(s, visitor + i, some, rows, n, d, pos, space);
+            continue;
+        }
+        for (int j = 0; j < some; j++)
+            scan_alone(s, visitor[i + j], rows, n, d, pos, space);
     }
 }
 
@@ -487,6 +525,20 @@ static void start_group(const struct lists *l, struct scratch *s, const float *q
     }
 }
 
+/* The bounds that the nearest lists give. */
+static void tighten_group(const struct cpu *cpu, const struct lists *l, struct scratch *s,
+                          int64_t nq, int k)
+{
+#pragma omp parallel for schedule(dynamic, 8) num_threads(cpu->threads)
+    for (int64_t i = 0; i < nq; i++) {
+        struct scan_space space = scan_space_at(cpu_region(cpu), l->desc.d, k);
+
+        s->pool[i].tmp_dist = space.tmp_dist;
+        s->pool[i].tmp_ids = space.tmp_ids;
+        if (s->pool[i].count > k) pool_shrink(s->pool + i);
+    }
+}
+
 static void finish_group(const struct cpu *cpu, const struct lists *l, struct scratch *s,
                          int64_t nq, int k, float *dist, vid *ids)
 {
@@ -508,6 +560,7 @@ static void search_group(const struct cpu *cpu, const struct lists *l, struct sc
     invert(l, s, nq, nprobe, 0, 1);
     scan(cpu, l, s, k);
     if (nprobe > 1) {
+        tighten_group(cpu, l, s, nq, k);
         invert(l, s, nq, nprobe, 1, nprobe);
         scan(cpu, l, s, k);
     }
