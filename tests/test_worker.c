@@ -243,7 +243,7 @@ static void test_worker__a_killed_worker_costs_only_its_trial(void **state)
 static void test_worker__a_worker_killed_while_building_fails_its_group(void **state)
 {
     const char *db = program_file("building.db");
-    pid_t pid = program_start("run", long_spec(), "--db", db, "--set", "dataset.n=200000", NULL);
+    pid_t pid = program_start("run", long_spec(), "--db", db, NULL);
     (void)state;
 
     kill(program_await_worker(db, 1), SIGKILL);
