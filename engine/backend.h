@@ -9,8 +9,8 @@
  * thread at a time per backend object; different objects are independent.
  *
  * Exactness, the same on every backend: a distance that decides anything is the one of
- * terms.h, and ties go to the lower id (or list, or codeword). Low-precision arithmetic may
- * only rule out what cannot win.
+ * terms.h, and ties go to the lower id (or list, or codeword). A distance past fp32 is +inf: it
+ * still ranks lists, but is no answer. Low-precision arithmetic may only rule out what cannot win.
  */
 #ifndef IVF_BACKEND_H
 #define IVF_BACKEND_H
