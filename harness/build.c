@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "harness/build_training.h"
 #include "harness/build_truth.h"
 #include "harness/cli.h"
 #include "harness/machine.h"
 #include "kernels/kernels.h"
 
-/* Codebooks are trained on the first so many of the group's training rows, as in the original. */
+/* Codebooks are trained on the first so many of the group's training rows, as in the original; where
+   these are drawn, in the file's order, on all of them: the first would be the file's beginning. */
 enum { BOOK_ROWS = 1000000 };
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -99,38 +101,14 @@ static int create(struct build *b)
 
 /* ---- train ---- */
 
-/* The first rows of the training vectors, on the device, of the type they have on disk. */
-static int upload_training(struct build *b, struct mat *x, int64_t rows)
-{
-    size_t row_bytes = elem_bytes(b->data->elem) * (size_t)b->data->d, at = 0, bytes;
-    struct stream *s = NULL;
-    struct block block;
-    int rc, more;
-
-    *x = (struct mat){.elem = b->data->elem, .rows = rows, .d = b->data->d};
-    if ((rc = mem_bytes(&bytes, rows, row_bytes)) < 0) goto out;
-    if ((rc = b->b->ops->alloc(b->b, &x->data, bytes)) < 0) goto out;
-    if ((rc = stream_open(&s, b->ds, PART_LEARN, 0, rows, block_rows(b, rows))) < 0) goto out;
-    while ((more = stream_next(s, &block)) > 0) {
-        bytes = (size_t)block.rows * row_bytes;
-        if ((rc = b->b->ops->upload(b->b, x->data, at, block.ptr, bytes)) < 0) goto out;
-        at += bytes;
-        if ((rc = build_tell(b, "read", (int64_t)(at / row_bytes), rows)) < 0) goto out;
-    }
-    rc = more;
-out:
-    stream_close(s);
-    return rc;
-}
-
 static int learn(struct build *b)
 {
     int64_t rows = b->group->train_rows;
     struct mat x = {0};
     int rc;
 
-    if ((rc = upload_training(b, &x, rows)) < 0) goto out;
-    rc = ivf_train(b->ix, &x, smaller(rows, BOOK_ROWS));
+    if ((rc = build_training(b, &x)) < 0) goto out;
+    rc = ivf_train(b->ix, &x, b->group->train_sampled ? rows : smaller(rows, BOOK_ROWS));
 out:
     b->b->ops->release(b->b, &x.data);
     return rc;
@@ -153,7 +131,8 @@ static int model_artifact(const struct build *b, const struct ivf_model *model,
               machine_identity(&b->run->binary), b->data->identity.hex, (long long)t->factory.nlist,
               t->factory.m, (long long)t->seed, (long long)b->run->plan->spec->coarse_iterations,
               (long long)b->group->train_rows);
-    text_addf(&key, " backend=%s device=%s", b->b->ops->name, b->device.name);
+    text_addf(&key, " sampled=%d backend=%s device=%s", b->group->train_sampled, b->b->ops->name,
+              b->device.name);
     *out = (struct cache_artifact){
         .kind = "model",
         .part = {{model->coarse, t->factory.nlist * row},

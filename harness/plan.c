@@ -48,12 +48,19 @@ const char *plan_backend(const struct spec *spec)
 
 /* ---- the spec against the data ---- */
 
-static int64_t train_rows(const struct dataset_info *data, int64_t nlist)
+static int64_t train_rows(const struct spec *s, const struct dataset_info *data, int64_t nlist)
 {
-    int64_t rows = ROWS_PER_LIST * nlist;
+    int auto_rows = s->points_per_centroid == SPEC_AUTO;
+    int64_t rows = (auto_rows ? ROWS_PER_LIST : s->points_per_centroid) * nlist;
 
-    if (rows < TRAIN_ROWS) rows = TRAIN_ROWS;
+    if (auto_rows && rows < TRAIN_ROWS) rows = TRAIN_ROWS;
     return rows < data->nt ? rows : data->nt;
+}
+
+/* A sample of all rows is all rows. */
+static int train_sampled(const struct spec *s, const struct dataset_info *data, int64_t nlist)
+{
+    return s->train_random && train_rows(s, data, nlist) < data->nt;
 }
 
 /* Every key has been parsed and checked by the spec already. */
@@ -82,6 +89,10 @@ static void check_training(const struct spec *s, const struct dataset_info *data
         else if (f.m && data->nt < KSUB)
             diag_error(d, s->index_at[i], "%s: PQ needs at least %d training vectors; %s has %lld",
                        s->index.v[i], KSUB, data->name, (long long)data->nt);
+        else if (f.m && train_rows(s, data, f.nlist) < KSUB)
+            diag_error(d, s->index_at[i],
+                       "%s: PQ needs at least %d training vectors; points_per_centroid leaves %lld",
+                       s->index.v[i], KSUB, (long long)train_rows(s, data, f.nlist));
     }
 }
 
@@ -192,7 +203,11 @@ static void write_params(struct cell *c, const struct trial *t, int search, char
                   t->precomputed_tables ? "true" : "false");
     text_addf(&json, ",\"replicas\":%d,\"seed\":%lld,\"storage\":\"%s\",\"threads\":%d",
               t->replicas, (long long)t->seed, elem_name(t->storage), t->threads);
-    text_addf(&json, ",\"train_rows\":%lld}", (long long)train_rows(data, t->factory.nlist));
+    text_addf(&json, ",\"train_rows\":%lld",
+              (long long)train_rows(c->plan->spec, data, t->factory.nlist));
+    if (train_sampled(c->plan->spec, data, t->factory.nlist))
+        text_add(&json, ",\"train_sample\":\"random\"");
+    text_add(&json, "}");
     if ((*params = keep(c, &json))) *identity = hash_string(*params);
 }
 
@@ -300,7 +315,8 @@ static void begin_group(struct cell *c, struct group *g, struct trial *first)
     struct text label = {0};
 
     g->trials = first;
-    g->train_rows = train_rows(&c->plan->data, first->factory.nlist);
+    g->train_rows = train_rows(s, &c->plan->data, first->factory.nlist);
+    g->train_sampled = train_sampled(s, &c->plan->data, first->factory.nlist);
     write_params(c, first, 0, &g->params, &g->identity);
     text_add(&label, first->index);
     for (int axis = AXIS_INDEX + 1; axis < AXIS_FLOAT16; axis++) {

@@ -8,8 +8,8 @@
  *
  * The identity of a trial is the hash of its params: JSON with sorted keys and no spaces, of
  * all that changes the number and nothing else: the data's identity, key, backend, GPUs and
- * replicas, storage as resolved, threads, seed, iterations, training rows, float16, tables, k,
- * batch, nprobe. Not in it: paths, the spec's name, the order of keys or values, how often time
+ * replicas, storage as resolved, threads, seed, iterations, training rows (how many, whether drawn,
+ * whose centroids), float16, tables, k, batch, nprobe. Not in it: paths, the spec's name, the order of keys or values, how often time
  * is taken, what is measured, memory limits, caching.
  */
 #ifndef IVF_PLAN_H
@@ -53,7 +53,9 @@ struct group {
     char *label;          /* "IVF1024,PQ16 seed=2": what distinguishes it within the plan */
     struct trial *trials; /* into plan.trials, contiguous */
     int ntrials, runnable;
-    int64_t train_rows; /* the first max(1e6, 256 nlist) there are */
+    int64_t
+        train_rows; /* training vectors: max(1e6, 256 nlist), or as many a list as the spec says */
+    int train_sampled; /* drawn from all there are; 0: the first of them */
     size_t train_bytes, index_bytes,
         search_bytes; /* of memory per phase, by estimate; 0: unknown */
 };

@@ -77,6 +77,8 @@ struct spec {
 
     int64_t temp_memory; /* bytes, or SPEC_AUTO */
     int64_t coarse_iterations;
+    int train_random;            /* training rows are drawn; 0: the first */
+    int64_t points_per_centroid; /* training rows a list; SPEC_AUTO: the original's rule */
     int64_t add_batch;
     int add_mode_alt;
     int64_t max_add;          /* SPEC_AUTO: none */

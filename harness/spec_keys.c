@@ -69,6 +69,10 @@ static const struct spec_key keys[] = {
      "start of every random stream of training"},
     {"train.coarse_iterations", KEY_INT, 0, AXIS_NONE, AT(coarse_iterations), 1, 1000, "25", NULL,
      "k-means iterations of the coarse centroids"},
+    {"train.sample", KEY_WORD, 0, AXIS_NONE, AT(train_random), 0, 0, "first", "*first|random",
+     "which of the training vectors are used: the first, or as many drawn by train.seed"},
+    {"train.points_per_centroid", KEY_INT, KEY_AUTO, AXIS_NONE, AT(points_per_centroid), 1, 1000000, "auto",
+     NULL, "training vectors used for each list; auto: 256, and 1000000 in all at least"},
     {"train.seeds", KEY_INT, KEY_LIST | KEY_LATER, AXIS_NONE, AT(train_seeds), 0, INT64_C(1) << 30,
      NULL, NULL, "seeds to average over (comes with a later version; train.seed takes a list today)"},
 

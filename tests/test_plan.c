@@ -211,6 +211,35 @@ static void test_plan__identity_does_not_change_with_names_paths_and_order(void 
         assert_string_equal(identity_of("/some/where/else.yaml", same[i], &data).hex, first.hex);
 }
 
+static void test_plan__training_rows_can_be_chosen(void **state)
+{
+    static const char all[] = HEAD "index: \"IVF64,PQ8\"\ntrain: {sample: random}\n",
+                      drawn[] = HEAD "index: \"IVF64,PQ8\"\n"
+                                     "train: {sample: random, points_per_centroid: 40}\n",
+                      first[] = HEAD "index: \"IVF64,PQ8\"\ntrain: {points_per_centroid: 40}\n";
+
+    (void)state;
+    CHECK_OK(make(drawn));
+    assert_int_equal(plan->groups->train_rows, 40 * 64);
+    assert_true(plan->groups->train_sampled);
+    assert_non_null(
+        strstr(plan->groups->params, "\"train_rows\":2560,\"train_sample\":\"random\"}"));
+    CHECK_OK(make(first));
+    assert_int_equal(plan->groups->train_rows, 40 * 64);
+    assert_false(plan->groups->train_sampled);
+    assert_null(strstr(plan->groups->params, "train_sample"));
+    CHECK_OK(make(all)); /* a sample of all rows is all rows */
+    assert_int_equal(plan->groups->train_rows, data.nt);
+    assert_false(plan->groups->train_sampled);
+    assert_string_equal(identity_of("p.yaml", all, &data).hex,
+                        identity_of("p.yaml", HEAD "index: \"IVF64,PQ8\"\n", &data).hex);
+    CHECK_OK(make(HEAD "index: \"IVF64,Flat\"\ntrain: {points_per_centroid: 1000000}\n"));
+    assert_int_equal(plan->groups->train_rows, data.nt);
+    CHECK_FAILS(ERR_INVALID, "",
+                make(HEAD "index: \"IVF16,PQ8\"\ntrain: {points_per_centroid: 2}\n"));
+    check_words("PQ needs at least 256 training vectors; points_per_centroid leaves 32");
+}
+
 /* ---- what is skipped ---- */
 
 /* The only trial of text is skipped, of that kind and in these words. */
@@ -423,6 +452,7 @@ int main(void)
         TEST(test_plan__identity_is_what_it_always_was),
         TEST(test_plan__identity_changes_with_all_that_changes_the_number),
         TEST(test_plan__identity_does_not_change_with_names_paths_and_order),
+        TEST(test_plan__training_rows_can_be_chosen),
         TEST(test_plan__what_comes_later_is_skipped_with_that_reason),
         TEST(test_plan__exclude_leaves_out_what_matches_all_of_an_entry),
         TEST(test_plan__an_exclude_that_matches_nothing_is_told),
