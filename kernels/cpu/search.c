@@ -431,7 +431,7 @@ static void scan_tile(struct scratch *s, const int32_t *visitor, int some, const
     int panels = (some + LANES - 1) / LANES;
 
     for (int i = 0; i < TILE_QUERIES; i++)
-        bound[i] = -INFINITY;
+        bound[i] = NAN; /* no score is within it */
     for (int i = 0; i < some; i++) {
         const struct pool *p = hold(s, visitor[i], space);
 
