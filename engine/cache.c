@@ -10,7 +10,7 @@
 #include "engine/base/file.h"
 
 static const char MAGIC[8] = {'i', 'v', 'f', 'c', 'a', 'c', 'h', 'e'};
-enum { FORMAT = 1, KIND = 16 };
+enum { FORMAT = 2, KIND = 16 };
 
 /* Host byte order: a cache is not carried between machines of different ones, and a file that
    is fails the format number. */

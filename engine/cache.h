@@ -14,9 +14,9 @@
 extern "C" {
 #endif
 
-enum { CACHE_PARTS = 2 };
+enum { CACHE_PARTS = 4 };
 
-/* An artifact: one or two arrays, and the nanoseconds it once took to make. */
+/* An artifact: up to four arrays, and the nanoseconds it once took to make. */
 struct cache_artifact {
     const char *kind; /* "model", "truth": at most 15 letters */
     struct hash identity;

@@ -5,9 +5,10 @@
 
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
-#include "engine/base/rand.h"
 #include "engine/kmeans.h"
 #include "engine/pq.h"
+#include "engine/sample.h"
+#include "engine/transform.h"
 
 struct ivf {
     struct backend *b;
@@ -20,60 +21,95 @@ struct ivf {
     int reserved_k, reserved_nprobe;
 };
 
-int ivf_create(struct ivf **out, struct backend *b, const struct ivf_desc *desc)
+/* Of the space that lists live in. */
+static int d_out(const struct ivf_desc *desc)
 {
-    struct ivf *ix;
+    return desc->transform == TRANSFORM_NONE || !desc->d_out ? desc->d : desc->d_out;
+}
 
-    if (desc->d < 1 || desc->nlist < 1)
+static int check_desc(const struct ivf_desc *desc)
+{
+    if (desc->d < 1 || desc->nlist < 1 || desc->d_out < 0)
         return fail(ERR_INVALID, "index: d %d and nlist %lld must be positive", desc->d,
                     (long long)desc->nlist);
-    if (desc->m < 0 || (desc->m && desc->d % desc->m))
-        return fail(ERR_INVALID, "PQ%d: m does not divide d %d", desc->m, desc->d);
-    if (!(ix = mem_new(1, sizeof *ix))) return ERR_NOMEM;
-    ix->b = b;
-    ix->desc = *desc;
-    *out = ix;
+    if (desc->m < 0 || (desc->m && d_out(desc) % desc->m))
+        return fail(ERR_INVALID, "PQ%d: m does not divide d %d", desc->m, d_out(desc));
+    if (desc->transform == TRANSFORM_OPQ && (desc->opq_m < 1 || d_out(desc) % desc->opq_m))
+        return fail(ERR_INVALID, "OPQ%d: m does not divide d %d", desc->opq_m, d_out(desc));
+    if (desc->transform == TRANSFORM_PCAR && d_out(desc) > desc->d)
+        return fail(ERR_INVALID, "PCAR%d: more than the data's %d dimensions", d_out(desc),
+                    desc->d);
+    if (desc->transform != TRANSFORM_NONE && !desc->m && desc->storage != ELEM_F32 &&
+        desc->storage != ELEM_F16)
+        return fail(ERR_INVALID, "storage %s cannot hold transformed vectors: use f32 or f16",
+                    elem_name(desc->storage));
     return 0;
 }
 
-static void model_clear(struct ivf *ix)
+int ivf_create(struct ivf **out, struct backend *b, const struct ivf_desc *desc)
 {
-    mem_free(ix->model.coarse);
-    mem_free(ix->model.books);
-    ix->model = (struct ivf_model){0};
+    struct ivf *ix;
+    int rc;
+
+    if ((rc = check_desc(desc)) < 0) return rc;
+    if (!(ix = mem_new(1, sizeof *ix))) return ERR_NOMEM;
+    ix->b = b;
+    ix->desc = *desc;
+    ix->desc.d_out = d_out(desc);
+    *out = ix;
+    return 0;
 }
 
 void ivf_free(struct ivf *ix)
 {
     if (!ix) return;
     ix->b->ops->lists_free(ix->b, ix->lists);
-    model_clear(ix);
+    ivf_model_clear(&ix->model);
     mem_free(ix);
 }
 
-static int64_t coarse_floats(const struct ivf *ix)
+/* ---- the model ---- */
+
+static int64_t coarse_floats(const struct ivf_desc *desc)
 {
-    return ix->desc.nlist * ix->desc.d;
+    return desc->nlist * d_out(desc);
 }
 
-static int64_t book_floats(const struct ivf *ix)
+static int64_t book_floats(const struct ivf_desc *desc)
 {
-    return ix->desc.m ? (int64_t)KSUB * ix->desc.d : 0; /* m * KSUB * dsub */
+    return desc->m ? (int64_t)KSUB * d_out(desc) : 0; /* m * KSUB * dsub */
 }
 
-static int model_alloc(struct ivf *ix)
+int ivf_model_alloc(struct ivf_model *model, const struct ivf_desc *desc)
 {
-    model_clear(ix); /* of a training that failed */
-    if (!(ix->model.coarse = mem_new(coarse_floats(ix), sizeof(float)))) return ERR_NOMEM;
-    if (!ix->desc.m) return 0;
-    return (ix->model.books = mem_new(book_floats(ix), sizeof(float))) ? 0 : ERR_NOMEM;
+    int rc;
+
+    *model = (struct ivf_model){0};
+    if ((rc = transform_alloc(&model->transform, desc->transform, desc->d, d_out(desc))) < 0)
+        return rc;
+    if (!(model->coarse = mem_new(coarse_floats(desc), sizeof(float)))) return ERR_NOMEM;
+    if (!desc->m) return 0;
+    return (model->books = mem_new(book_floats(desc), sizeof(float))) ? 0 : ERR_NOMEM;
+}
+
+void ivf_model_clear(struct ivf_model *model)
+{
+    transform_clear(&model->transform);
+    mem_free(model->coarse);
+    mem_free(model->books);
+    *model = (struct ivf_model){0};
 }
 
 static int make_lists(struct ivf *ix)
 {
     const struct ivf_desc *desc = &ix->desc;
-    struct lists_desc lists = {
-        .d = desc->d, .nlist = desc->nlist, .m = desc->m, .storage = desc->storage, .n = desc->n};
+    const struct transform *transform = &ix->model.transform;
+    struct lists_desc lists = {.d = desc->d_out,
+                               .nlist = desc->nlist,
+                               .m = desc->m,
+                               .storage = desc->storage,
+                               .n = desc->n,
+                               .transform = transform->a ? transform : NULL};
 
     return ix->b->ops->lists_create(ix->b, &ix->lists, &lists, ix->model.coarse, ix->model.books);
 }
@@ -99,25 +135,28 @@ static int books_step(void *arg, int iteration, double objective)
     return report_progress(arg, "train codes", iteration + 1, PQ_ITERATIONS);
 }
 
-/* At most PQ_TRAIN_MAX of the first rows of x, drawn as Faiss's fvecs_maybe_subsample does. */
-static int sample_rows(struct ivf *ix, const struct mat *x, int64_t rows, struct mat *out)
+static int transform_step(void *arg, int iteration, double objective)
 {
-    int64_t *perm = mem_new(rows, sizeof *perm);
-    size_t bytes = 0;
-    int rc = ERR_NOMEM;
+    (void)objective;
+    return report_progress(arg, "train transform", iteration + 1, OPQ_ITERATIONS);
+}
 
-    if (!perm) goto out;
-    for (int64_t i = 0; i < rows; i++)
-        perm[i] = i;
-    if (rows > PQ_TRAIN_MAX) rand_perm(perm, rows, ix->desc.seed);
-    *out = (struct mat){
-        .elem = ELEM_F32, .rows = rows < PQ_TRAIN_MAX ? rows : PQ_TRAIN_MAX, .d = x->d};
-    if ((rc = mem_bytes(&bytes, out->rows * out->d, sizeof(float))) < 0) goto out;
-    if ((rc = ix->b->ops->alloc(ix->b, &out->data, bytes)) < 0) goto out;
-    rc = ix->b->ops->gather(ix->b, x, perm, out);
-out:
-    mem_free(perm);
-    return rc;
+/* Learns the transform, and y = x transformed. */
+static int train_transform(struct ivf *ix, const struct mat *x, int64_t rows, struct mat *y)
+{
+    struct transform_desc desc = {.kind = ix->desc.transform,
+                                  .opq_m = ix->desc.opq_m,
+                                  .seed = ix->desc.seed,
+                                  .step = transform_step,
+                                  .arg = ix};
+    size_t bytes = 0;
+    int rc;
+
+    *y = (struct mat){.elem = ELEM_F32, .rows = x->rows, .d = ix->desc.d_out};
+    if ((rc = transform_train(&ix->model.transform, ix->b, x, rows, &desc)) < 0) return rc;
+    if ((rc = mem_bytes(&bytes, y->rows * y->d, sizeof(float))) < 0) return rc;
+    if ((rc = ix->b->ops->alloc(ix->b, &y->data, bytes)) < 0) return rc;
+    return ix->b->ops->transform(ix->b, x, &ix->model.transform, y);
 }
 
 /* Codebooks of the residuals of a sample of x. */
@@ -125,13 +164,14 @@ static int train_books(struct ivf *ix, const struct mat *x, int64_t rows)
 {
     const struct backend_ops *ops = ix->b->ops;
     struct pq_desc pq = {.m = ix->desc.m, .seed = ix->desc.seed, .step = books_step, .arg = ix};
-    struct mat sample = {0}, coarse = {.elem = ELEM_F32, .rows = ix->desc.nlist, .d = ix->desc.d};
+    struct mat sample = {0}, coarse = {.elem = ELEM_F32, .rows = ix->desc.nlist, .d = x->d};
     struct buf list = {0};
+    size_t bytes;
     int rc;
 
-    if ((rc = sample_rows(ix, x, rows, &sample)) < 0) goto out;
-    if ((rc = ops->alloc(ix->b, &coarse.data, (size_t)coarse_floats(ix) * sizeof(float))) < 0)
-        goto out;
+    if ((rc = sample_rows(ix->b, x, rows, PQ_TRAIN_MAX, ix->desc.seed, &sample)) < 0) goto out;
+    bytes = (size_t)coarse_floats(&ix->desc) * sizeof(float);
+    if ((rc = ops->alloc(ix->b, &coarse.data, bytes)) < 0) goto out;
     if ((rc = ops->upload(ix->b, coarse.data, 0, ix->model.coarse, coarse.data.bytes)) < 0)
         goto out;
     if ((rc = ops->alloc(ix->b, &list, (size_t)sample.rows * sizeof(int32_t))) < 0) goto out;
@@ -145,7 +185,8 @@ out:
     return rc;
 }
 
-int ivf_train(struct ivf *ix, const struct mat *x, int64_t pq_rows)
+/* Centroids, then codebooks, of vectors that have been transformed. */
+static int train_lists(struct ivf *ix, const struct mat *x, int64_t head)
 {
     struct kmeans_desc kmeans = {.nlist = ix->desc.nlist,
                                  .iterations = ix->desc.coarse_iterations,
@@ -153,18 +194,33 @@ int ivf_train(struct ivf *ix, const struct mat *x, int64_t pq_rows)
                                  .step = coarse_step,
                                  .arg = ix};
     struct kmeans_report report;
+    int rc;
+
+    if ((rc = kmeans_train(ix->b, x, &kmeans, ix->model.coarse, &report)) < 0) return rc;
+    return ix->desc.m ? train_books(ix, x, head) : 0;
+}
+
+int ivf_train(struct ivf *ix, const struct mat *x, int64_t head)
+{
+    const struct backend_ops *ops = ix->b->ops;
+    struct mat y = {0};
     int64_t bad = -1;
     int rc;
 
     assert(!ix->lists && x->d == ix->desc.d);
-    if ((rc = ix->b->ops->finite(ix->b, x, &bad)) < 0) return rc;
+    if (head > x->rows) head = x->rows;
+    if ((rc = ops->finite(ix->b, x, &bad)) < 0) return rc;
     if (bad >= 0)
         return fail(ERR_FORMAT, "training vector %lld holds a NaN or an infinity", (long long)bad);
-    if ((rc = model_alloc(ix)) < 0) return rc;
-    if ((rc = kmeans_train(ix->b, x, &kmeans, ix->model.coarse, &report)) < 0) return rc;
-    if (ix->desc.m && (rc = train_books(ix, x, pq_rows < x->rows ? pq_rows : x->rows)) < 0)
-        return rc;
-    return make_lists(ix);
+    ivf_model_clear(&ix->model); /* of a training that failed */
+    if ((rc = ivf_model_alloc(&ix->model, &ix->desc)) < 0) goto out;
+    if (ix->desc.transform != TRANSFORM_NONE && (rc = train_transform(ix, x, head, &y)) < 0)
+        goto out;
+    if ((rc = train_lists(ix, y.data.ptr ? &y : x, head)) < 0) goto out;
+    rc = make_lists(ix);
+out:
+    ops->release(ix->b, &y.data);
+    return rc;
 }
 
 const struct ivf_model *ivf_model(const struct ivf *ix)
@@ -172,14 +228,25 @@ const struct ivf_model *ivf_model(const struct ivf *ix)
     return ix->lists ? &ix->model : NULL;
 }
 
+static void copy_floats(float *dst, const float *src, int64_t n)
+{
+    if (n) memcpy(dst, src, (size_t)n * sizeof *dst);
+}
+
 int ivf_set_model(struct ivf *ix, const struct ivf_model *model)
 {
+    const struct ivf_desc *desc = &ix->desc;
+    struct transform *t = &ix->model.transform;
     int rc;
 
-    assert(!ix->lists && model->coarse && (model->books || !ix->desc.m));
-    if ((rc = model_alloc(ix)) < 0) return rc;
-    memcpy(ix->model.coarse, model->coarse, (size_t)coarse_floats(ix) * sizeof(float));
-    if (ix->desc.m) memcpy(ix->model.books, model->books, (size_t)book_floats(ix) * sizeof(float));
+    assert(!ix->lists && model->coarse && (model->books || !desc->m));
+    assert(model->transform.a || desc->transform == TRANSFORM_NONE);
+    ivf_model_clear(&ix->model);
+    if ((rc = ivf_model_alloc(&ix->model, desc)) < 0) return rc;
+    copy_floats(t->a, model->transform.a, (int64_t)t->d_in * t->d_out);
+    copy_floats(t->b, model->transform.b, t->b ? t->d_out : 0);
+    copy_floats(ix->model.coarse, model->coarse, coarse_floats(desc));
+    copy_floats(ix->model.books, model->books, book_floats(desc));
     return make_lists(ix);
 }
 

@@ -1,11 +1,12 @@
 /*
  * The index: a coarse quantizer over inverted lists of rows (IVFFlat) or of PQ codes of
- * residuals (IVFPQ). create -> train -> add each block, passes times -> search.
+ * residuals (IVFPQ), behind a transform (OPQ, PCAR) or none. create -> train -> add each block, passes times -> search.
  */
 #ifndef IVF_IVF_H
 #define IVF_IVF_H
 
 #include "engine/backend.h"
+#include "engine/factory.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,10 +15,13 @@ extern "C" {
 struct ivf; /* owns its lists; borrows its backend, which must outlive it */
 
 struct ivf_desc {
-    int d;
+    int d; /* of the vectors and queries as they come */
+    enum transform_kind transform;
+    int opq_m; /* of the transform's own PQ, where it is OPQ */
+    int d_out; /* dimensions after the transform; 0: d */
     int64_t nlist;
     int m;             /* 0: Flat */
-    enum elem storage; /* of Flat rows */
+    enum elem storage; /* of Flat rows; after a transform f32 or f16 */
     int64_t n;         /* vectors that will be added */
     uint32_t seed;
     int coarse_iterations;
@@ -29,19 +33,28 @@ struct ivf_desc {
 
 /* What was learnt, in host memory: enough to fill the lists again without training. */
 struct ivf_model {
-    float *coarse; /* [nlist][d] */
-    float *books;  /* [m][KSUB][dsub]; NULL where m == 0 */
+    struct transform transform; /* a is NULL where there is none */
+    float *coarse;              /* [nlist][d_out] */
+    float *books;               /* [m][KSUB][dsub]; NULL where m == 0 */
 };
 
 int ivf_create(struct ivf **out, struct backend *b, const struct ivf_desc *desc);
 void ivf_free(struct ivf *ix); /* NULL is allowed */
 
 /*
- * Learns centroids from x (device, any element type, on the index's backend) and codebooks from
- * at most PQ_TRAIN_MAX of its first pq_rows rows, sampled as Faiss does. ERR_FORMAT names a row
- * that is not finite.
+ * Learns from x (device, any element type, on the index's backend), in the original's order: the
+ * transform from samples of the first `head` rows, the centroids from all of them transformed,
+ * the codebooks from at most PQ_TRAIN_MAX of the first `head`, sampled as Faiss does. ERR_FORMAT
+ * names a row that is not finite.
  */
-int ivf_train(struct ivf *ix, const struct mat *x, int64_t pq_rows);
+int ivf_train(struct ivf *ix, const struct mat *x, int64_t head);
+
+/*
+ * Room for a model of desc's sizes, zeroed: its transform's b only for PCAR. Clear it, also after
+ * a failure.
+ */
+int ivf_model_alloc(struct ivf_model *model, const struct ivf_desc *desc);
+void ivf_model_clear(struct ivf_model *model);
 
 /* The model is the index's; valid while it lives. NULL before training. */
 const struct ivf_model *ivf_model(const struct ivf *ix);

@@ -50,7 +50,7 @@ static int start_books(struct work *w, const struct mat *r, uint32_t seed, float
         for (int j = 0; j < KSUB; j++)
             memcpy(books + ((int64_t)s * KSUB + j) * w->dsub, host + j * r->d + s * w->dsub,
                    (size_t)w->dsub * sizeof *books);
-    rc = ops->upload(w->b, w->books, 0, books, w->books.bytes);
+    rc = 0;
 out:
     ops->release(w->b, &rows.data);
     mem_free(perm);
@@ -58,7 +58,7 @@ out:
     return rc;
 }
 
-static int work_start(struct work *w, const struct mat *r, uint32_t seed, float *books)
+static int work_start(struct work *w, const struct mat *r, const struct pq_desc *desc, float *books)
 {
     const struct backend_ops *ops = w->b->ops;
     int64_t codewords = (int64_t)w->m * KSUB;
@@ -70,7 +70,8 @@ static int work_start(struct work *w, const struct mat *r, uint32_t seed, float 
     if ((rc = ops->alloc(w->b, &w->err, (size_t)w->m * sizeof(double))) < 0) return rc;
     if (!(w->host_count = mem_new(codewords, sizeof *w->host_count))) return ERR_NOMEM;
     if (!(w->host_err = mem_new(w->m, sizeof *w->host_err))) return ERR_NOMEM;
-    return start_books(w, r, seed, books);
+    if (!desc->go_on && (rc = start_books(w, r, desc->seed, books)) < 0) return rc;
+    return ops->upload(w->b, w->books, 0, books, w->books.bytes);
 }
 
 /* Fills the empty codewords of every slice, if any, as k-means does. */
@@ -103,15 +104,15 @@ static double sum(const double *v, int n)
 int pq_train(struct backend *b, const struct mat *r, const struct pq_desc *desc, float *books)
 {
     struct work w = {.b = b, .m = desc->m, .dsub = desc->m ? r->d / desc->m : 0};
-    int rc;
+    int iterations = desc->iterations ? desc->iterations : PQ_ITERATIONS, rc;
 
     if (desc->m <= 0 || r->d % desc->m)
         return fail(ERR_INVALID, "PQ%d: m does not divide d %d", desc->m, r->d);
     if (r->rows < KSUB)
         return fail(ERR_INVALID, "PQ%d: %lld training vectors are fewer than its %d codewords",
                     desc->m, (long long)r->rows, KSUB);
-    if ((rc = work_start(&w, r, desc->seed, books)) < 0) goto out;
-    for (int i = 0; i < PQ_ITERATIONS; i++) {
+    if ((rc = work_start(&w, r, desc, books)) < 0) goto out;
+    for (int i = 0; i < iterations; i++) {
         if ((rc = b->ops->encode(b, r, w.m, w.books, w.code, w.err)) < 0) goto out;
         if ((rc = b->ops->code_means(b, r, w.m, w.code, w.books, w.count)) < 0) goto out;
         if ((rc = refill(&w, books, r->rows)) < 0) goto out;

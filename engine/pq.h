@@ -17,6 +17,8 @@ enum { PQ_TRAIN_MAX = 65536, PQ_ITERATIONS = 25 };
 struct pq_desc {
     int m;
     uint32_t seed;
+    int iterations; /* 0: PQ_ITERATIONS */
+    int go_on;      /* start from what books holds, not from rows drawn by the seed */
     int (*step)(void *arg, int iteration, double objective); /* as in kmeans.h */
     void *arg;
 };

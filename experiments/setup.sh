@@ -2,7 +2,7 @@
 # packages of Debian 12 and Ubuntu 24.04 that the build needs, and the build itself.
 
 build_packages="build-essential cmake git pkg-config libyaml-dev libsqlite3-dev libopenblas-dev
-libxxhash-dev libhdf5-dev gnuplot-nox"
+liblapacke-dev libxxhash-dev libhdf5-dev gnuplot-nox"
 test_packages="libcmocka-dev python3-numpy python3-h5py"
 
 say() {

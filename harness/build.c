@@ -9,9 +9,10 @@
 #include "harness/machine.h"
 #include "kernels/kernels.h"
 
-/* Codebooks are trained on the first so many of the group's training rows, as in the original; where
-   these are drawn, in the file's order, on all of them: the first would be the file's beginning. */
-enum { BOOK_ROWS = 1000000 };
+/* Transform and codebooks are trained on the first so many of the group's training rows, as in the
+   original; where these are drawn, in the file's order, on all of them: the first would be the
+   file's beginning. */
+enum { HEAD_ROWS = 1000000 };
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -81,11 +82,15 @@ static int64_t block_rows(const struct build *b, int64_t rows)
     return larger(1, smaller(rows, most));
 }
 
-static int create(struct build *b)
+static struct ivf_desc index_desc(struct build *b)
 {
     const struct trial *t = b->group->trials;
-    const struct ivf_desc desc = {
+
+    return (struct ivf_desc){
         .d = b->data->d,
+        .transform = t->factory.transform,
+        .opq_m = t->factory.opq_m,
+        .d_out = t->factory.d_out,
         .nlist = t->factory.nlist,
         .m = t->factory.m,
         .storage = t->storage,
@@ -95,6 +100,11 @@ static int create(struct build *b)
         .progress = tell_progress,
         .arg = b,
     };
+}
+
+static int create(struct build *b)
+{
+    const struct ivf_desc desc = index_desc(b);
 
     return ivf_create(&b->ix, b->b, &desc);
 }
@@ -108,14 +118,15 @@ static int learn(struct build *b)
     int rc;
 
     if ((rc = build_training(b, &x)) < 0) goto out;
-    rc = ivf_train(b->ix, &x, b->group->train_sampled ? rows : smaller(rows, BOOK_ROWS));
+    rc = ivf_train(b->ix, &x, b->group->train_sampled ? rows : smaller(rows, HEAD_ROWS));
 out:
     b->b->ops->release(b->b, &x.data);
     return rc;
 }
 
 /*
- * The file of a model: centroids and, for PQ, codebooks (m of KSUB of d / m). Its identity is of
+ * The file of a model: centroids, for PQ codebooks (m of KSUB of d / m), a transform's matrix and
+ * bias, each of no bytes where there is none. Its identity is of
  * everything that shapes it. The software is part of that: a change of ours to training must
  * show in the next result, not hide behind a file that the last build left.
  */
@@ -123,20 +134,25 @@ static int model_artifact(const struct build *b, const struct ivf_model *model,
                           struct cache_artifact *out)
 {
     const struct trial *t = b->group->trials;
-    int64_t row = (int64_t)sizeof(float) * b->data->d;
+    const struct factory *f = &t->factory;
+    const struct transform *map = &model->transform;
+    int64_t row = (int64_t)sizeof(float) * (map->a ? map->d_out : b->data->d);
     struct text key = {0};
     int rc;
 
     text_addf(&key, "software=%s data=%s nlist=%lld m=%d seed=%lld iterations=%lld rows=%lld",
-              machine_identity(&b->run->binary), b->data->identity.hex, (long long)t->factory.nlist,
-              t->factory.m, (long long)t->seed, (long long)b->run->plan->spec->coarse_iterations,
+              machine_identity(&b->run->binary), b->data->identity.hex, (long long)f->nlist, f->m,
+              (long long)t->seed, (long long)b->run->plan->spec->coarse_iterations,
               (long long)b->group->train_rows);
-    text_addf(&key, " sampled=%d backend=%s device=%s", b->group->train_sampled, b->b->ops->name,
+    text_addf(&key, " transform=%d opq_m=%d d_out=%d sampled=%d backend=%s device=%s",
+              (int)f->transform, f->opq_m, f->d_out, b->group->train_sampled, b->b->ops->name,
               b->device.name);
     *out = (struct cache_artifact){
         .kind = "model",
-        .part = {{model->coarse, t->factory.nlist * row},
-                 {model->books, t->factory.m ? KSUB * row : 0}}
+        .part = {{model->coarse, f->nlist * row},
+                 {model->books, f->m ? KSUB * row : 0},
+                 {map->a, map->a ? map->d_in * row : 0},
+                 {map->b, map->b ? row : 0}}
     };
     if ((rc = text_failed(&key)) == 0) out->identity = hash_string(text_get(&key));
     text_clear(&key);
@@ -146,15 +162,14 @@ static int model_artifact(const struct build *b, const struct ivf_model *model,
 /* *once = the nanoseconds that the cached model once took, and the index has it; 0: none. */
 static int take_cached(struct build *b, int64_t *once)
 {
-    const struct factory *f = &b->group->trials->factory;
+    const struct ivf_desc desc = index_desc(b);
     struct ivf_model model = {0};
     struct cache_artifact a;
     struct text note = {0};
-    int rc = ERR_NOMEM;
+    int rc;
 
     *once = 0;
-    if (!(model.coarse = mem_new(f->nlist * b->data->d, sizeof(float)))) goto out;
-    if (f->m && !(model.books = mem_new((int64_t)KSUB * b->data->d, sizeof(float)))) goto out;
+    if ((rc = ivf_model_alloc(&model, &desc)) < 0) goto out;
     if ((rc = model_artifact(b, &model, &a)) < 0) goto out;
     if ((rc = cache_load(&a, &note)) <= 0) goto out;
     if ((rc = ivf_set_model(b->ix, &model)) < 0) goto out;
@@ -162,8 +177,7 @@ static int take_cached(struct build *b, int64_t *once)
 out:
     build_warn(b, text_get(&note));
     text_clear(&note);
-    mem_free(model.books);
-    mem_free(model.coarse);
+    ivf_model_clear(&model);
     return rc < 0 ? rc : 0;
 }
 

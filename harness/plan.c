@@ -86,7 +86,7 @@ static void check_training(const struct spec *s, const struct dataset_info *data
             diag_error(d, s->index_at[i],
                        "%s: %lld lists need as many training vectors; %s has %lld", s->index.v[i],
                        (long long)f.nlist, data->name, (long long)data->nt);
-        else if (f.m && data->nt < KSUB)
+        else if ((f.m || f.opq_m) && data->nt < KSUB)
             diag_error(d, s->index_at[i], "%s: PQ needs at least %d training vectors; %s has %lld",
                        s->index.v[i], KSUB, data->name, (long long)data->nt);
         else if (f.m && train_rows(s, data, f.nlist) < KSUB)
@@ -112,21 +112,6 @@ static void check_nprobe(const struct spec *s, struct diag *d)
                    (long long)least, (long long)nlist);
 }
 
-static int any_flat(const struct spec *s)
-{
-    for (int i = 0; i < s->index.count; i++)
-        if (!factory_of(s->index.v[i]).m) return 1;
-    return 0;
-}
-
-static void check_storage(const struct spec *s, const struct dataset_info *data, struct diag *d)
-{
-    for (int i = 0; i < s->storage.count && data->d; i++)
-        if (s->storage.v[i] == ELEM_U8 && data->elem == ELEM_F32 && any_flat(s))
-            diag_error(d, place_of(s, AXIS_STORAGE), "storage u8 cannot hold the f32 vectors of %s",
-                       data->name);
-}
-
 static int check(const struct spec *s, const struct dataset_info *data, struct text *errors)
 {
     struct diag d = {0};
@@ -134,7 +119,6 @@ static int check(const struct spec *s, const struct dataset_info *data, struct t
     if (data->d) spec_check_d(s, data->d, &d);
     check_training(s, data, &d);
     check_nprobe(s, &d);
-    check_storage(s, data, &d);
     return diag_end(&d, errors, s->path);
 }
 
@@ -156,16 +140,24 @@ static int64_t value_of(const struct cell *c, enum spec_axis axis)
     return ((const struct spec_ints *)(const void *)member)->v[c->at[axis]];
 }
 
+/* What `auto` is: the data's own type, and fp32 for what a transform made of them. */
+static enum elem storage_of(const struct factory *f, enum elem data, int64_t wanted)
+{
+    if (f->m) return data;
+    if (wanted != SPEC_AUTO) return (enum elem)wanted;
+    return f->transform == TRANSFORM_NONE ? data : ELEM_F32;
+}
+
 static void fill_trial(const struct cell *c, struct trial *t)
 {
     const struct dataset_info *data = &c->plan->data;
-    int64_t storage = value_of(c, AXIS_STORAGE), threads = value_of(c, AXIS_THREADS);
+    int64_t threads = value_of(c, AXIS_THREADS);
 
     t->index = c->plan->spec->index.v[c->at[AXIS_INDEX]];
     t->factory = factory_of(t->index);
     t->gpus = strcmp(c->plan->backend, "cpu") ? (int)value_of(c, AXIS_GPUS) : 0;
     t->replicas = (int)value_of(c, AXIS_REPLICAS);
-    t->storage = storage == SPEC_AUTO || t->factory.m ? data->elem : (enum elem)storage;
+    t->storage = storage_of(&t->factory, data->elem, value_of(c, AXIS_STORAGE));
     t->threads = threads == SPEC_AUTO ? c->threads : (int)threads;
     t->seed = value_of(c, AXIS_SEED);
     t->float16 = (int)value_of(c, AXIS_FLOAT16);
@@ -272,6 +264,9 @@ static void apply_rules(struct cell *c, struct trial *t)
     else if (gpus % t->replicas)
         skip(c, t, SKIP_RULE, "gpus %lld is not a multiple of replicas %d", (long long)gpus,
              t->replicas);
+    else if (t->factory.transform != TRANSFORM_NONE && !t->factory.m &&
+             (t->storage == ELEM_U8 || t->storage == ELEM_I8))
+        skip(c, t, SKIP_RULE, "storage %s cannot hold transformed vectors", elem_name(t->storage));
     else if (t->nprobe > t->factory.nlist)
         skip(c, t, SKIP_RULE, "nprobe %d > nlist %lld", t->nprobe, (long long)t->factory.nlist);
 }
@@ -279,17 +274,12 @@ static void apply_rules(struct cell *c, struct trial *t)
 /* All that a trial would need and this version lacks, in one sentence. */
 static void apply_later(struct cell *c, struct trial *t)
 {
-    static const char *const transforms[] = {"", "OPQ", "PCAR"};
     const struct spec *s = c->plan->spec;
     int64_t gpus = value_of(c, AXIS_GPUS);
     struct text what = {0};
 
-    if (t->factory.transform != TRANSFORM_NONE)
-        text_addf(&what, ", %s in a key", transforms[t->factory.transform]);
     if (gpus > 1) text_addf(&what, ", gpus %lld", (long long)gpus);
     if (t->replicas > 1) text_addf(&what, ", replicas %d", t->replicas);
-    if (!t->factory.m && (t->storage == ELEM_F16 || t->storage == ELEM_I8))
-        text_addf(&what, ", storage %s", elem_name(t->storage));
     if (s->later) text_addf(&what, ", %s", s->later);
     if (what.len) skip(c, t, SKIP_LATER, "%s: with a later version", text_get(&what) + 2);
     if (text_failed(&what)) c->failed = ERR_NOMEM;

@@ -1,7 +1,8 @@
 /*
  * How much memory a group of trials will need, before any of it is taken. The lists and a
- * search's scratch are the backend's own sums; training is what engine/ivf.c holds: the rows,
- * an assignment of each, centroids twice, for PQ the sampled residuals.
+ * search's scratch are the backend's own sums; training is what engine/ivf.c holds: the rows, as
+ * they came and transformed, an assignment of each, centroids twice, for PQ the sampled residuals;
+ * or, before that, what learns the transform.
  */
 #include "harness/plan.h"
 
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/pq.h"
+#include "engine/transform.h"
 #include "kernels/kernels.h"
 
 /* Blocks of the reading thread: one in use, two ahead, each of at least 16 MiB. */
@@ -21,14 +23,25 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Dimensions that the lists live in. */
+static int d_out(const struct plan *p, const struct factory *f)
+{
+    return f->transform != TRANSFORM_NONE && f->d_out ? f->d_out : p->data.d;
+}
+
 static size_t training(const struct plan *p, const struct group *g)
 {
     const struct factory *f = &g->trials->factory;
-    size_t d = (size_t)p->data.d, rows = (size_t)g->train_rows;
+    size_t d = (size_t)d_out(p, f), rows = (size_t)g->train_rows;
     size_t sample = rows < PQ_TRAIN_MAX ? rows : PQ_TRAIN_MAX;
-    size_t bytes = rows * (d * elem_bytes(p->data.elem) + 8) + (size_t)f->nlist * (8 * d + 16);
+    size_t bytes = rows * (size_t)p->data.d * elem_bytes(p->data.elem);
+    size_t transform =
+        transform_train_bytes(f->transform, f->opq_m, p->data.d, (int)d, (int64_t)rows);
+    size_t lists = rows * 8 + (size_t)f->nlist * (8 * d + 16);
 
-    return f->m ? bytes + sample * (8 * d + (size_t)f->m) + 8 * KSUB * d : bytes;
+    if (f->transform != TRANSFORM_NONE) lists += rows * d * sizeof(float);
+    if (f->m) lists += sample * (8 * d + (size_t)f->m) + 8 * KSUB * d;
+    return bytes + larger(transform, lists);
 }
 
 static size_t searching(const struct plan *p, const struct group *g, const struct lists_desc *lists,
@@ -50,16 +63,19 @@ static size_t searching(const struct plan *p, const struct group *g, const struc
 void plan_estimate(const struct plan *p, struct group *g)
 {
     const struct trial *t = g->trials;
-    const struct lists_desc lists = {.d = p->data.d,
-                                     .nlist = t->factory.nlist,
-                                     .m = t->factory.m,
-                                     .storage = t->storage,
-                                     .n = p->data.n};
+    const struct transform transform = {.d_in = p->data.d, .d_out = d_out(p, &t->factory)};
+    const struct lists_desc lists = {
+        .d = transform.d_out,
+        .nlist = t->factory.nlist,
+        .m = t->factory.m,
+        .storage = t->storage,
+        .n = p->data.n,
+        .transform = t->factory.transform == TRANSFORM_NONE ? NULL : &transform};
     size_t row = (size_t)p->data.d * elem_bytes(p->data.elem);
     const struct backend_ops *ops;
 
     g->train_bytes = g->index_bytes = g->search_bytes = 0;
-    if (!p->data.d || !p->data.n || t->factory.transform != TRANSFORM_NONE) return;
+    if (!p->data.d || !p->data.n) return;
     if (kernels_find(&ops, p->backend) < 0) return;
     g->train_bytes = training(p, g);
     g->index_bytes =

@@ -55,7 +55,7 @@ static const struct spec_key keys[] = {
     {"shard", KEY_BOOL, KEY_LATER, AXIS_NONE, AT(shard), 0, 1, "false", NULL,
      "spread the vectors over the GPUs of a replica (comes with a later version)"},
     {"storage", KEY_WORD, KEY_AUTO, AXIS_STORAGE, AT(storage), 0, 0, "auto", "auto|f32|f16|u8|i8",
-     "how IVFFlat keeps vectors; auto: as the data has them; f16 and i8 come with a later version"},
+     "how IVFFlat keeps vectors; auto: as the data has them, f32 after OPQ or PCAR"},
     {"float16", KEY_BOOL, 0, AXIS_FLOAT16, AT(float16), 0, 1, "false", NULL,
      "16-bit floats in PQ tables and in the coarse filter, as the original's -float16"},
     {"threads", KEY_INT, KEY_AUTO, AXIS_THREADS, AT(threads), 1, 4096, "auto", NULL,

@@ -1,5 +1,7 @@
 #include "engine/base/rand.h"
 
+#include <math.h>
+
 enum { N = 624, M = 397 };
 
 void rand_seed(struct rand *r, uint32_t seed)
@@ -42,6 +44,18 @@ float rand_float(struct rand *r)
 int64_t rand_below(struct rand *r, int64_t n)
 {
     return rand_u32(r) % n;
+}
+
+double rand_normal(struct rand *r)
+{
+    double x, y, square;
+
+    do {
+        x = 2.0 * rand_u32(r) / 0xffffffffu - 1;
+        y = 2.0 * rand_u32(r) / 0xffffffffu - 1;
+        square = x * x + y * y;
+    } while (square >= 1 || square == 0);
+    return x * sqrt(-2 * log(square) / square);
 }
 
 void rand_perm(int64_t *perm, int64_t n, uint32_t seed)

@@ -21,6 +21,7 @@ void rand_seed(struct rand *r, uint32_t seed);
 uint32_t rand_u32(struct rand *r);
 float rand_float(struct rand *r);              /* [0, 1], as faiss/utils/random.cpp: u32 / 2^32-1 */
 int64_t rand_below(struct rand *r, int64_t n); /* u32 % n, as Faiss's rand_int; 0 < n < 2^32 */
+double rand_normal(struct rand *r);            /* of mean 0, variance 1; Marsaglia's polar method */
 
 /* A permutation of 0 ... n-1 by Fisher-Yates from the front, as Faiss's rand_perm. */
 void rand_perm(int64_t *perm, int64_t n, uint32_t seed);

@@ -53,6 +53,33 @@ SIMD_INLINE vi vi_select(vi mask, vi a, vi b)
     return (mask & a) | (~mask & b);
 }
 
+/* The smallest lane, by quarters, which are registers everywhere; no lane decides a branch. */
+#define SMALLEST(name, type, vector)                                                               \
+    SIMD_INLINE type name(vector v)                                                                \
+    {                                                                                              \
+        typedef type quarter __attribute__((vector_size(16)));                                     \
+        typedef int32_t mask __attribute__((vector_size(16)));                                     \
+        quarter q[4];                                                                              \
+        type m[4], a, b;                                                                           \
+                                                                                                   \
+        memcpy(q, &v, sizeof v);                                                                   \
+        for (int half = 2; half > 0; half--)                                                       \
+            for (int i = 0; i < half; i++) {                                                       \
+                mask less = q[i] < q[i + half];                                                    \
+                                                                                                   \
+                q[i] = (quarter)(((mask)q[i] & less) | ((mask)q[i + half] & ~less));               \
+            }                                                                                      \
+        memcpy(m, q, sizeof m);                                                                    \
+        a = m[0] < m[1] ? m[0] : m[1];                                                             \
+        b = m[2] < m[3] ? m[2] : m[3];                                                             \
+        return a < b ? a : b;                                                                      \
+    }
+
+SMALLEST(vf_min, float, vf)
+SMALLEST(vi_min, int32_t, vi)
+
+#undef SMALLEST
+
 SIMD_INLINE float vf_sum(vf v)
 {
     float sum = 0;
