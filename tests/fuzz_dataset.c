@@ -1,7 +1,8 @@
 /*
- * Hostile vecs files. The first byte of the input chooses the format, the rest is the file: as
- * base and queries at once, or as the truth of a good set. Whatever it holds, opening and
- * reading end with an answer or with a code and a text; what is read is what the file holds.
+ * Hostile files of vectors and ids. The first byte of the input chooses the format, the rest is the
+ * file: as base and queries at once, or as the truth of a good set. Whatever it holds, opening and
+ * reading end with an answer or with a code and a text; what is read is what the file holds. HDF5
+ * is not among them: its parser is libhdf5's, not ours.
  */
 #include "tests/vecs_files.h"
 
@@ -9,12 +10,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
+/* Not emptied first: file systems write a file that was emptied to disk as soon as it is closed. */
 static const char *put_file(const char *name, const uint8_t *bytes, size_t n)
 {
     const char *path = at(name);
-    FILE *f = fopen(path, "wb");
+    int fd = open(path, O_CREAT | O_WRONLY, 0666);
 
-    if (!f || fwrite(bytes, 1, n, f) != n || fclose(f)) abort();
+    if (fd < 0 || write(fd, bytes, n) != (ssize_t)n || ftruncate(fd, (off_t)n) || close(fd))
+        abort();
     return path;
 }
 
@@ -23,11 +26,12 @@ static void check_text(int rc)
     if (rc < 0 && !*fail_text()) abort();
 }
 
-/* Every row of the base, with the counts put back in, is the file again. */
-static void read_base(struct dataset *ds, const uint8_t *file)
+/* Every row of the base is in the file: behind its count, or (prefix 0) at the file's end. */
+static void read_base(struct dataset *ds, const uint8_t *file, size_t n, size_t prefix)
 {
     const struct dataset_info *info = dataset_info(ds);
-    size_t body = (size_t)info->d * elem_bytes(info->elem);
+    size_t body = (size_t)info->d * elem_bytes(info->elem), stride = prefix + body;
+    const uint8_t *first = file + n - (size_t)info->n * stride;
     struct stream *s = NULL;
     struct block b;
     int rc;
@@ -35,10 +39,10 @@ static void read_base(struct dataset *ds, const uint8_t *file)
     if (stream_open(&s, ds, PART_BASE, 0, info->n, 3) < 0) abort();
     while ((rc = stream_next(s, &b)) == 1)
         for (int64_t i = 0; i < b.rows; i++) {
-            const uint8_t *row = file + (size_t)(b.first + i) * (4 + body);
+            const uint8_t *row = first + (size_t)(b.first + i) * stride;
 
-            if (memcmp(row, &info->d, 4)) abort();
-            if (memcmp(row + 4, (const uint8_t *)b.ptr + (size_t)i * body, body)) abort();
+            if (memcmp(row, &info->d, prefix)) abort();
+            if (memcmp(row + prefix, (const uint8_t *)b.ptr + (size_t)i * body, body)) abort();
         }
     check_text(rc);
     stream_close(s);
@@ -75,16 +79,20 @@ static void read_vectors(const char *name, const uint8_t *bytes, size_t n)
 
     check_text(rc);
     if (rc < 0) return;
-    read_base(ds, bytes);
+    read_base(ds, bytes, n, strstr(name, "vecs") ? 4 : 0);
     read_queries(ds);
     dataset_close(ds);
 }
 
-static void read_ids(const uint8_t *bytes, size_t n)
+static void read_ids(const char *name, const uint8_t *bytes, size_t n)
 {
-    const char *good = make_file("good.bvecs", 4, 2), *path = put_file("fuzz.ivecs", bytes, n);
+    static char good[1200]; /* made once: see put_file */
+    const char *path = put_file(name, bytes, n);
     struct dataset *ds = NULL;
-    int rc = dataset_open(
+    int rc;
+
+    if (!*good) snprintf(good, sizeof good, "%s", make_file("good.bvecs", 4, 2));
+    rc = dataset_open(
         &ds, &(struct dataset_desc){.name = "fuzz", .base = good, .query = good, .truth = path});
 
     check_text(rc);
@@ -95,9 +103,18 @@ static void read_ids(const uint8_t *bytes, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
+    static const char *const names[] = {"fuzz.fvecs", "fuzz.bvecs", "fuzz.ivecs",
+                                        "fuzz.fbin",  "fuzz.i8bin", "fuzz.f16bin",
+                                        "fuzz.npy",   "fuzz.ibin",  "truth.npy"};
+    const char *name;
+
     if (n == 0) return 0;
-    if (bytes[0] % 3 == 0) read_vectors("fuzz.fvecs", bytes + 1, n - 1);
-    if (bytes[0] % 3 == 1) read_vectors("fuzz.bvecs", bytes + 1, n - 1);
-    if (bytes[0] % 3 == 2) read_ids(bytes + 1, n - 1);
+    name = names[bytes[0] % (sizeof names / sizeof *names)];
+    if (strstr(name, ".i") && !strstr(name, "i8"))
+        read_ids(name, bytes + 1, n - 1);
+    else if (strstr(name, "truth"))
+        read_ids(name, bytes + 1, n - 1);
+    else
+        read_vectors(name, bytes + 1, n - 1);
     return 0;
 }
