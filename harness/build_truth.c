@@ -145,6 +145,32 @@ int build_truth_kth(struct build *b, int r, float *kth)
     return 0;
 }
 
+static int is_true(const struct build *b, int64_t i, int r, vid id)
+{
+    for (int j = 0; j < r; j++)
+        if (b->truth[i * b->truth_k + j] == id) return 1;
+    return 0;
+}
+
+int build_truth_distances(struct build *b, const vid *ids, int k, int r, const float *kth,
+                          float *dist)
+{
+    int rc = 0;
+
+    for (int64_t i = 0; i < b->data->nq; i++) {
+        for (int j = 0; j < r && rc == 0; j++) {
+            vid id = ids[i * k + j];
+
+            if (id >= 0 && is_true(b, i, r, id))
+                dist[i * r + j] = kth[i];
+            else
+                rc = distance(b, i, id, &dist[i * r + j]);
+        }
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
 /*
  * Compares distances, not ids: of neighbours at the same distance either may come first. The
  * first query that disagrees is written to b->doubt.

@@ -37,6 +37,14 @@ void brute_clear(struct brute *t);
  */
 int build_truth_kth(struct build *b, int r, float *kth);
 
+/*
+ * dist[nq][r] = the distances of each query to the base vectors that the first r of its answers
+ * ids[nq][k] name (+inf for -1): what an index that stores vectors with loss cannot say itself.
+ * An answer among the true r is given kth[q], unread: it is no farther than that.
+ */
+int build_truth_distances(struct build *b, const vid *ids, int k, int r, const float *kth,
+                          float *dist);
+
 #ifdef __cplusplus
 }
 #endif

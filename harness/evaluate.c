@@ -14,6 +14,7 @@ int evaluation_create(struct evaluation *e, int64_t nq)
     if (!(e->hits_10 = mem_new(nq, sizeof *e->hits_10))) return ERR_NOMEM;
     if (!(e->hits = mem_new(nq, sizeof *e->hits))) return ERR_NOMEM;
     if (!(e->kth = mem_new(nq, sizeof *e->kth))) return ERR_NOMEM;
+    if (!(e->dist = mem_new(nq * TIE_RANK, sizeof *e->dist))) return ERR_NOMEM;
     return 0;
 }
 
@@ -23,6 +24,7 @@ void evaluation_clear(struct evaluation *e)
     mem_free(e->hits_10);
     mem_free(e->hits);
     mem_free(e->kth);
+    mem_free(e->dist);
     text_clear(&e->doubt);
     *e = (struct evaluation){0};
 }
@@ -69,23 +71,37 @@ static void recalls(struct evaluation *e, const struct build *b, int k, const vi
     }
 }
 
-/* Recall by distance, as deep as both answers and truth go. */
-static int recall_tie(struct evaluation *e, struct build *b, int k, const float *dist)
+/* Whether the index answers with distances to something else than the base vectors themselves. */
+static int stored_with_loss(const struct build *b, const struct trial *t)
 {
-    int r = k < b->truth_k ? k : b->truth_k, rc;
+    return t->factory.m > 0 || t->factory.transform != TRANSFORM_NONE ||
+           (t->storage != b->data->elem && t->storage != ELEM_F32);
+}
 
+/* Recall by distance: an answer that ties with a true one counts. */
+static int recall_tie(struct evaluation *e, struct build *b, const struct trial *t,
+                      const float *dist, const vid *ids)
+{
+    int r = t->k < b->truth_k ? t->k : b->truth_k, k = t->k, rc;
+
+    if (r > TIE_RANK) r = TIE_RANK;
     if (e->kth_r != r) {
         e->kth_r = 0;
         if ((rc = build_truth_kth(b, r, e->kth)) < 0) return rc;
         e->kth_r = r;
     }
+    if (stored_with_loss(b, t)) {
+        if ((rc = build_truth_distances(b, ids, k, r, e->kth, e->dist)) < 0) return rc;
+        dist = e->dist;
+        k = r;
+    }
     put(e, "recall_tie", measure_recall_tie(dist, e->kth, b->data->nq, k, r, e->hits), NULL);
     return 0;
 }
 
-double evaluate_allowed_fall(double p, int m, int64_t nq)
+double evaluate_allowed_fall(double p, int lossy, int64_t nq)
 {
-    return m == 0 ? 0 : 3 * sqrt(p * (1 - p) / (double)nq) + 0.002;
+    return !lossy ? 0 : 3 * sqrt(p * (1 - p) / (double)nq) + 0.002;
 }
 
 /* The same trial with the next fewer probes; NULL where there is none. */
@@ -107,7 +123,8 @@ static const struct trial *fewer_probes(const struct group *g, const struct tria
 /* By distance for Flat: by id, a tie at the last rank could look like a fall. */
 static int doubt_fall(struct evaluation *e, struct build *b, const struct trial *t)
 {
-    const char *name = t->factory.m == 0 ? "recall_tie" : "intersection_10";
+    int lossy = stored_with_loss(b, t);
+    const char *name = lossy ? "intersection_10" : "recall_tie";
     const struct trial *fewer = fewer_probes(b->group, t);
     double value = evaluation_get(e, name), before;
     char why[160];
@@ -116,7 +133,7 @@ static int doubt_fall(struct evaluation *e, struct build *b, const struct trial 
     if (!fewer || isnan(value)) return 0;
     rc = store_last_metric(b->run->db, b->run->id, fewer->identity.hex, name, &before);
     if (rc <= 0) return rc;
-    if (!(before - value > evaluate_allowed_fall(before, t->factory.m, b->data->nq))) return 0;
+    if (!(before - value > evaluate_allowed_fall(before, lossy, b->data->nq))) return 0;
     snprintf(why, sizeof why, "%s falls from %.4f at nprobe %d to %.4f", name, before,
              fewer->nprobe, value);
     evaluation_doubt(e, why);
@@ -144,7 +161,7 @@ int evaluate(struct evaluation *e, struct build *b, const struct trial *t, const
     text_reset(&e->doubt);
     if (spec->measure_recall) {
         recalls(e, b, t->k, ids);
-        if ((rc = recall_tie(e, b, t->k, dist)) < 0) return rc;
+        if ((rc = recall_tie(e, b, t, dist, ids)) < 0) return rc;
     }
     if (t->k >= 10 && b->truth_k >= 10) {
         double share = measure_intersection(ids, b->truth, nq, t->k, b->truth_k, 10, e->hits_10);

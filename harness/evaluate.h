@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 enum { EVALUATE_METRICS = 8 };
+enum { TIE_RANK = 10 }; /* recall_tie is taken at this rank, as intersection_10 is */
 
 /* Memory for one evaluation after another; a zeroed one is empty. */
 struct evaluation {
@@ -25,6 +26,7 @@ struct evaluation {
 
     uint16_t *hits_1, *hits_10, *hits; /* [nq] */
     float *kth;                        /* [nq]: distance of the true kth_r-th neighbour */
+    float *dist;                       /* [nq][TIE_RANK]: true distances of the first answers */
     int kth_r;                         /* 0: kth is not filled */
 };
 
@@ -43,10 +45,10 @@ void evaluation_doubt(struct evaluation *e, const char *reason);
 
 /*
  * How far p of a trial with fewer probes may lie above that of one with more, over nq queries:
- * not at all for Flat rows, whose answers can only get nearer; three standard errors and a
- * little for PQ codes (m > 0), which can push a true answer out.
+ * not at all where vectors are stored as they are, since answers can only get nearer; three
+ * standard errors and a little where they are stored with loss, which can push a true answer out.
  */
-double evaluate_allowed_fall(double p, int m, int64_t nq);
+double evaluate_allowed_fall(double p, int lossy, int64_t nq);
 
 #ifdef __cplusplus
 }
