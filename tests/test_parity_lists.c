@@ -419,6 +419,21 @@ static void test_parity_lists__a_value_the_storage_cannot_hold_is_refused(void *
     }
 }
 
+/* A thread's region is laid out for what was reserved; with half of it a tile has more queries. */
+static void test_parity_lists__an_nprobe_below_the_reserved_fits(void **state)
+{
+    enum { NLIST = 66000, NQ = 128, RESERVED = 65536 };
+    struct shape s = {.kind = MADE_GAUSS, .d = 2, .n = 500, .nlist = NLIST, .nq = NQ, .threads = 2};
+    struct rig r = rig_make(&s);
+    float dist[NQ];
+    vid ids[NQ];
+
+    (void)state;
+    CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, NQ, 1, RESERVED));
+    CHECK_OK(r.b->ops->lists_search(r.b, r.l, r.given, NQ, 1, RESERVED / 2, dist, ids));
+    rig_clear(&r);
+}
+
 /* A reserve that finds no memory leaves the one before it. */
 static void test_parity_lists__a_failed_reserve_leaves_the_old(void **state)
 {
@@ -458,6 +473,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity_lists__ids_past_32_bits_are_kept),
     cmocka_unit_test(test_parity_lists__a_row_with_a_nan_is_named_by_id),
     cmocka_unit_test(test_parity_lists__a_value_the_storage_cannot_hold_is_refused),
+    cmocka_unit_test(test_parity_lists__an_nprobe_below_the_reserved_fits),
     cmocka_unit_test(test_parity_lists__a_failed_reserve_leaves_the_old),
 };
 

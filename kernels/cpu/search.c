@@ -330,11 +330,11 @@ static void find_lists(const struct lists *l, struct scratch *s, const float *q,
 static void coarse_step(const struct cpu *cpu, const struct lists *l, struct scratch *s,
                         const float *q, int64_t nq, int nprobe)
 {
-    int64_t tile = coarse_tile(nprobe);
+    int64_t tile = coarse_tile(s->nprobe); /* the regions are laid out for what was reserved */
 
 #pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
     for (int64_t i = 0; i < nq; i += tile) {
-        struct coarse_space space = coarse_space_at(cpu_region(cpu), nprobe);
+        struct coarse_space space = coarse_space_at(cpu_region(cpu), s->nprobe);
 
         find_lists(l, s, q, i, nq - i < tile ? nq - i : tile, nprobe, &space);
     }
