@@ -304,6 +304,25 @@ static void test_worker__termination_is_an_interrupt_of_its_own_code(void **stat
     finish(db);
 }
 
+/* Waits until process pid catches SIGINT: before that, one would kill even a stopped process. */
+static void await_handler(pid_t pid)
+{
+    unsigned long long caught = 0;
+    char path[64], line[256];
+
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    for (int ms = 0; ms < 60000 && !(caught & 1u << (SIGINT - 1)); ms += 5) {
+        FILE *f = fopen(path, "r");
+
+        assert_non_null(f);
+        while (fgets(line, sizeof line, f))
+            if (strncmp(line, "SigCgt:", 7) == 0) caught = strtoull(line + 7, NULL, 16);
+        fclose(f);
+        program_sleep_ms(5);
+    }
+    assert_true(caught & 1u << (SIGINT - 1));
+}
+
 static void test_worker__a_second_interrupt_does_not_wait(void **state)
 {
     const char *db = program_file("second.db");
@@ -311,6 +330,7 @@ static void test_worker__a_second_interrupt_does_not_wait(void **state)
     pid_t worker = program_await_worker(db, 1);
     (void)state;
 
+    await_handler(worker);
     kill(worker, SIGSTOP); /* one that does not listen */
     kill(pid, SIGINT);
     program_sleep_ms(300);
