@@ -100,6 +100,11 @@ void ivf_model_clear(struct ivf_model *model)
     *model = (struct ivf_model){0};
 }
 
+static void copy_floats(float *dst, const float *src, int64_t n)
+{
+    if (n) memcpy(dst, src, (size_t)n * sizeof *dst);
+}
+
 static int make_lists(struct ivf *ix)
 {
     const struct ivf_desc *desc = &ix->desc;
@@ -196,7 +201,10 @@ static int train_lists(struct ivf *ix, const struct mat *x, int64_t head)
     struct kmeans_report report;
     int rc;
 
-    if ((rc = kmeans_train(ix->b, x, &kmeans, ix->model.coarse, &report)) < 0) return rc;
+    if (ix->desc.coarse)
+        copy_floats(ix->model.coarse, ix->desc.coarse, coarse_floats(&ix->desc));
+    else if ((rc = kmeans_train(ix->b, x, &kmeans, ix->model.coarse, &report)) < 0)
+        return rc;
     return ix->desc.m ? train_books(ix, x, head) : 0;
 }
 
@@ -226,11 +234,6 @@ out:
 const struct ivf_model *ivf_model(const struct ivf *ix)
 {
     return ix->lists ? &ix->model : NULL;
-}
-
-static void copy_floats(float *dst, const float *src, int64_t n)
-{
-    if (n) memcpy(dst, src, (size_t)n * sizeof *dst);
 }
 
 int ivf_set_model(struct ivf *ix, const struct ivf_model *model)

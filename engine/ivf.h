@@ -25,6 +25,9 @@ struct ivf_desc {
     int64_t n;         /* vectors that will be added */
     uint32_t seed;
     int coarse_iterations;
+    const float
+        *coarse; /* optional: [nlist][d_out] centroids to train with instead of learning them;
+                            the caller's, until ivf_train has returned */
     /* Optional: progress of training and filling, done of total in the stage's own unit, called
        often; a negative return (an interrupt) ends the call with that code. */
     int (*progress)(void *arg, const char *stage, int64_t done, int64_t total);

@@ -5,6 +5,7 @@
 #include "engine/base/mem.h"
 #include "harness/build_training.h"
 #include "harness/build_truth.h"
+#include "harness/centroids.h"
 #include "harness/cli.h"
 #include "harness/machine.h"
 #include "kernels/kernels.h"
@@ -97,6 +98,7 @@ static struct ivf_desc index_desc(struct build *b)
         .n = b->data->n,
         .seed = (uint32_t)t->seed,
         .coarse_iterations = (int)b->run->plan->spec->coarse_iterations,
+        .coarse = b->coarse,
         .progress = tell_progress,
         .arg = b,
     };
@@ -104,8 +106,13 @@ static struct ivf_desc index_desc(struct build *b)
 
 static int create(struct build *b)
 {
-    const struct ivf_desc desc = index_desc(b);
+    const char *path = b->run->plan->spec->centroids;
+    struct ivf_desc desc;
+    int rc = 0;
 
+    if (path) rc = centroids_read(&b->coarse, path, b->group->trials->factory.nlist, b->data->d);
+    if (rc < 0) return rc;
+    desc = index_desc(b);
     return ivf_create(&b->ix, b->b, &desc);
 }
 
@@ -117,6 +124,8 @@ static int learn(struct build *b)
     struct mat x = {0};
     int rc;
 
+    if (b->coarse && !b->group->trials->factory.m) /* nothing is left to learn */
+        return ivf_set_model(b->ix, &(struct ivf_model){.coarse = b->coarse});
     if ((rc = build_training(b, &x)) < 0) goto out;
     rc = ivf_train(b->ix, &x, b->group->train_sampled ? rows : smaller(rows, HEAD_ROWS));
 out:
@@ -144,6 +153,7 @@ static int model_artifact(const struct build *b, const struct ivf_model *model,
               machine_identity(&b->run->binary), b->data->identity.hex, (long long)f->nlist, f->m,
               (long long)t->seed, (long long)b->run->plan->spec->coarse_iterations,
               (long long)b->group->train_rows);
+    if (b->coarse) text_addf(&key, " centroids=%s", b->run->plan->centroids.content.hex);
     text_addf(&key, " transform=%d opq_m=%d d_out=%d sampled=%d backend=%s device=%s",
               (int)f->transform, f->opq_m, f->d_out, b->group->train_sampled, b->b->ops->name,
               b->device.name);
@@ -179,6 +189,24 @@ out:
     text_clear(&note);
     ivf_model_clear(&model);
     return rc < 0 ? rc : 0;
+}
+
+/* The file of centroids that the spec asks for, as they came out or of the cache. */
+static int write_centroids(const struct build *b)
+{
+    const struct trial *t = b->group->trials;
+    const char *pattern = b->run->plan->spec->outputs_centroids;
+    int d =
+        t->factory.transform == TRANSFORM_NONE || !t->factory.d_out ? b->data->d : t->factory.d_out;
+    struct text path = {0};
+    int rc;
+
+    if (!pattern) return 0;
+    centroids_path(&path, pattern, t->index, t->seed);
+    if ((rc = text_failed(&path)) == 0)
+        rc = centroids_write(text_get(&path), ivf_model(b->ix)->coarse, t->factory.nlist, d);
+    text_clear(&path);
+    return rc;
 }
 
 static int train(struct build *b)
@@ -258,6 +286,7 @@ int build_index(struct build *b, struct run *run, const struct group *group)
     if ((rc = open_all(b)) < 0) return rc;
     if ((rc = create(b)) < 0) return rc;
     if ((rc = train(b)) < 0) return fail_in(rc, "training");
+    if ((rc = write_centroids(b)) < 0) return fail_in(rc, "outputs.centroids");
     if ((rc = add(b)) < 0) return fail_in(rc, "adding");
     return 0;
 }
@@ -267,6 +296,7 @@ void build_clear(struct build *b)
     ivf_free(b->ix);
     if (b->b) b->b->ops->close(b->b);
     dataset_close(b->ds);
+    mem_free(b->coarse);
     mem_free(b->q);
     mem_free(b->truth);
     mem_free(b->truth_dist);

@@ -26,6 +26,7 @@ struct build {
     struct backend *b;
     struct backend_info device;
     struct ivf *ix;
+    float *coarse;     /* [nlist][d] where the spec names a file of centroids, else NULL */
     float *q;          /* [nq][d] */
     int truth_k;       /* true neighbours per query: shipped, or as many as k asks for */
     vid *truth;        /* [nq][truth_k] */

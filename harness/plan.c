@@ -112,13 +112,29 @@ static void check_nprobe(const struct spec *s, struct diag *d)
                    (long long)least, (long long)nlist);
 }
 
-static int check(const struct spec *s, const struct dataset_info *data, struct text *errors)
+/* What is in train.centroids, which must be vectors of the data's dimensions. */
+static void check_centroids(const struct spec *s, const struct dataset_info *data,
+                            struct centroids *out, struct diag *d)
+{
+    struct mark place = s->at[spec_key_row(spec_key_find("train.centroids"))];
+
+    if (!s->centroids) return;
+    if (centroids_look(out, s->centroids) < 0)
+        diag_error(d, place, "train.centroids: %s", fail_text());
+    else if (data->d && out->d != data->d)
+        diag_error(d, place, "train.centroids: d = %d, but %s has d = %d", out->d, data->name,
+                   data->d);
+}
+
+static int check(const struct spec *s, const struct dataset_info *data, struct centroids *centroids,
+                 struct text *errors)
 {
     struct diag d = {0};
 
     if (data->d) spec_check_d(s, data->d, &d);
     check_training(s, data, &d);
     check_nprobe(s, &d);
+    check_centroids(s, data, centroids, &d);
     return diag_end(&d, errors, s->path);
 }
 
@@ -195,6 +211,8 @@ static void write_params(struct cell *c, const struct trial *t, int search, char
                   t->precomputed_tables ? "true" : "false");
     text_addf(&json, ",\"replicas\":%d,\"seed\":%lld,\"storage\":\"%s\",\"threads\":%d",
               t->replicas, (long long)t->seed, elem_name(t->storage), t->threads);
+    if (c->plan->centroids.nlist)
+        text_addf(&json, ",\"train_centroids\":\"%s\"", c->plan->centroids.content.hex);
     text_addf(&json, ",\"train_rows\":%lld",
               (long long)train_rows(c->plan->spec, data, t->factory.nlist));
     if (train_sampled(c->plan->spec, data, t->factory.nlist))
@@ -255,7 +273,7 @@ static void apply_excludes(struct cell *c, struct trial *t)
 
 static void apply_rules(struct cell *c, struct trial *t)
 {
-    int64_t gpus = value_of(c, AXIS_GPUS);
+    int64_t gpus = value_of(c, AXIS_GPUS), given = c->plan->centroids.nlist;
 
     apply_excludes(c, t);
     if (t->skip || c->failed) return;
@@ -267,6 +285,12 @@ static void apply_rules(struct cell *c, struct trial *t)
     else if (t->factory.transform != TRANSFORM_NONE && !t->factory.m &&
              (t->storage == ELEM_U8 || t->storage == ELEM_I8))
         skip(c, t, SKIP_RULE, "storage %s cannot hold transformed vectors", elem_name(t->storage));
+    else if (given && t->factory.transform != TRANSFORM_NONE)
+        skip(c, t, SKIP_RULE,
+             "train.centroids: of no use behind a transform, which is trained anew");
+    else if (given && given != t->factory.nlist)
+        skip(c, t, SKIP_RULE, "train.centroids holds %lld centroids, not %lld", (long long)given,
+             (long long)t->factory.nlist);
     else if (t->nprobe > t->factory.nlist)
         skip(c, t, SKIP_RULE, "nprobe %d > nlist %lld", t->nprobe, (long long)t->factory.nlist);
 }
@@ -435,14 +459,16 @@ int plan_create(struct plan **out, const struct spec *spec, const struct dataset
 {
     struct plan *p = NULL;
     struct cell c = {.threads = threads};
+    struct centroids centroids = {0};
     int rc;
 
-    if ((rc = check(spec, data, errors)) < 0) goto out;
+    if ((rc = check(spec, data, &centroids, errors)) < 0) goto out;
     rc = ERR_NOMEM;
     if (!(p = mem_new(1, sizeof *p))) goto out;
     p->spec = spec;
     p->data = *data;
     p->backend = backend;
+    p->centroids = centroids;
     if ((rc = allocate(p)) < 0) goto out;
     c.plan = p;
     expand(&c);

@@ -1,6 +1,7 @@
 /*
  * A plan: the spec's axes multiplied out into trials, grouped by the index they share, each
- * with its identity or the reason why it is skipped. Pure: opens no device, writes nothing.
+ * with its identity or the reason why it is skipped. Opens no device, writes nothing, and of files
+ * reads only train.centroids.
  *
  * Nesting, outermost first, is that of enum spec_axis: index, gpus, replicas, storage, threads,
  * seed (these shape the index: a group is one combination of them), then float16,
@@ -17,6 +18,7 @@
 
 #include "engine/dataset.h"
 #include "engine/factory.h"
+#include "harness/centroids.h"
 #include "harness/spec.h"
 
 #ifdef __cplusplus
@@ -63,7 +65,8 @@ struct group {
 struct plan {
     const struct spec *spec; /* borrowed */
     struct dataset_info data;
-    const char *backend; /* what will run: "cpu", "cuda" */
+    const char *backend;        /* what will run: "cpu", "cuda" */
+    struct centroids centroids; /* nlist 0: they are trained */
     struct trial *trials;
     int ntrials;
     struct group *groups;

@@ -87,6 +87,7 @@ struct spec {
     int measure_recall, measure_intersection;
     int knn_graph;
     char *outputs_ids, *outputs_distances; /* NULL: not asked for */
+    char *centroids, *outputs_centroids;   /* train.centroids, outputs.centroids: paths or NULL */
     int cache;
 
     /* These come with a later version: checked and held, and `later` is set. */

@@ -119,6 +119,20 @@ static void check_replicas(struct reading *r)
     }
 }
 
+/* ---- files that trials would write over each other ---- */
+
+static void check_outputs(struct reading *r)
+{
+    const struct spec *s = r->spec;
+    const struct node *n = given(r, "outputs.centroids");
+
+    if (!n || !s->outputs_centroids) return;
+    if (s->index.count > 1 && !strstr(s->outputs_centroids, "{index}"))
+        diag_error(&r->diag, n->at, "outputs.centroids: several indexes want {index} in the name");
+    if (s->seed.count > 1 && !strstr(s->outputs_centroids, "{seed}"))
+        diag_error(&r->diag, n->at, "outputs.centroids: several seeds want {seed} in the name");
+}
+
 static void check_count(struct reading *r)
 {
     int64_t trials = 1;
@@ -136,5 +150,6 @@ void spec_check(struct reading *r)
     check_dataset(r);
     check_factory(r);
     check_replicas(r);
+    check_outputs(r);
     check_count(r);
 }

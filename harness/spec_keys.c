@@ -73,6 +73,8 @@ static const struct spec_key keys[] = {
      "which of the training vectors are used: the first, or as many drawn by train.seed"},
     {"train.points_per_centroid", KEY_INT, KEY_AUTO, AXIS_NONE, AT(points_per_centroid), 1, 1000000, "auto",
      NULL, "training vectors used for each list; auto: 256, and 1000000 in all at least"},
+    {"train.centroids", KEY_PATH, 0, AXIS_NONE, AT(centroids), 0, 0, NULL, NULL,
+     "file of coarse centroids, f32 [nlist][d] (.npy), to use instead of training them"},
     {"train.seeds", KEY_INT, KEY_LIST | KEY_LATER, AXIS_NONE, AT(train_seeds), 0, INT64_C(1) << 30,
      NULL, NULL, "seeds to average over (comes with a later version; train.seed takes a list today)"},
 
@@ -101,6 +103,8 @@ static const struct spec_key keys[] = {
      "file for the answers' ids, such as ids_{index}_{nprobe}.npy (comes with a later version)"},
     {"outputs.distances", KEY_TEXT, KEY_LATER, AXIS_NONE, AT(outputs_distances), 0, 4095, NULL, NULL,
      "file for the answers' distances (comes with a later version)"},
+    {"outputs.centroids", KEY_PATH, 0, AXIS_NONE, AT(outputs_centroids), 0, 0, NULL, NULL,
+     "file for the coarse centroids of each index that is built, such as cent_{index}_{seed}.npy"},
     {"cache", KEY_BOOL, 0, AXIS_NONE, AT(cache), 0, 1, "true", NULL,
      "keep trained parts and computed truths on disk, and use those that are there"},
     {"seeds", KEY_INT, KEY_LIST | KEY_LATER, AXIS_NONE, AT(seeds), 0, INT64_C(1) << 30, NULL, NULL,

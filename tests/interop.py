@@ -186,6 +186,32 @@ if has_hdf5:
     rows = list(csv.DictReader(said.splitlines()))
     claim(f"with the file's own truth recall is 1: {said}", [float(r["recall_1"]) for r in rows] == [1])
 
+# ---- centroids out and in: two engines with the same lists ----
+
+with open("spec.yaml", "w") as f:
+    f.write("version: 1\ndataset: {name: made, base: base.u8bin, query: query.u8bin, truth: gt.ivecs}\n"
+            "index: [\"IVF4,Flat\", \"IVF4,PQ11\"]\nsearch: {nprobe: 2, k: 10, repeat: 1}\nbackend: cpu\n"
+            "cache: false\noutputs: {centroids: \"cent/{index}_{seed}.npy\"}\n")
+
+
+def recalls(db, *options):
+    code, said = run("run", "spec.yaml", "--db", db, *options)
+    claim(f"run {options}: exit {code}: {said}", code == 0)
+    code, said = run("export", "--db", db, "--format", "csv")
+    return [float(row["recall_1"]) for row in csv.DictReader(said.splitlines())]
+
+
+trained = recalls("a.db")
+ours = np.load("cent/IVF4,Flat_1234.npy")
+claim("numpy loads our centroids", ours.shape == (4, 33) and ours.dtype == np.dtype("<f4"))
+claim("both indexes have the same", same(ours, np.load("cent/IVF4,PQ11_1234.npy")))
+np.save("given.npy", ours)
+given = recalls("b.db", "--set", "train.centroids=given.npy", "--set", "outputs.centroids=again_{index}.npy")
+claim(f"given back, they give the same recall: {trained} {given}", len(trained) == 2 and trained == given)
+np.save("given.npy", base[:4].astype("f4"))
+recalls("c.db", "--set", "train.centroids=given.npy", "--set", "outputs.centroids=again_{index}.npy")
+claim("numpy's centroids are used as they are", same(np.load("again_IVF4,PQ11.npy"), base[:4].astype("f4")))
+
 for line in broken:
     print("does not hold:", line)
 sys.exit(bool(broken))

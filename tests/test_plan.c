@@ -242,6 +242,58 @@ static void test_plan__training_rows_can_be_chosen(void **state)
     check_words("PQ needs at least 256 training vectors; points_per_centroid leaves 32");
 }
 
+/* ---- centroids from a file ---- */
+
+/* 64 centroids of this many dimensions, the first element as given. */
+static const char *put_centroids(int d, float first)
+{
+    static char path[600];
+    static float c[64 * 256];
+
+    c[0] = first;
+    snprintf(path, sizeof path, "%s/cent.npy", testing_tmpdir());
+    CHECK_OK(centroids_write(path, c, 64, d));
+    return path;
+}
+
+static int make_given(const char *path)
+{
+    char text[1200];
+
+    snprintf(text, sizeof text,
+             HEAD "index: [\"IVF64,PQ8\", \"IVF16,PQ8\", \"OPQ8,IVF64,PQ8\"]\n"
+                  "search: {nprobe: 4}\ntrain: {centroids: %s}\n",
+             path);
+    return make(text);
+}
+
+static void test_plan__given_centroids_are_part_of_the_identity(void **state)
+{
+    struct hash first;
+
+    (void)state;
+    CHECK_OK(make_given(put_centroids(128, 1)));
+    first = plan->trials[0].identity;
+    assert_non_null(strstr(plan->trials[0].params, "\"train_centroids\":\""));
+    CHECK_OK(make_given(put_centroids(128, 1)));
+    assert_string_equal(plan->trials[0].identity.hex, first.hex);
+    CHECK_OK(make_given(put_centroids(128, 2)));
+    assert_string_not_equal(plan->trials[0].identity.hex, first.hex);
+}
+
+static void test_plan__given_centroids_go_with_as_many_lists_and_no_transform(void **state)
+{
+    (void)state;
+    CHECK_OK(make_given(put_centroids(128, 1)));
+    assert_int_equal(plan->runnable, 1);
+    assert_string_equal(plan->trials[1].skip, "train.centroids holds 64 centroids, not 16");
+    assert_non_null(strstr(plan->trials[2].skip, "of no use behind a transform"));
+    CHECK_FAILS(ERR_INVALID, "", make_given(put_centroids(96, 1)));
+    check_words("train.centroids: d = 96, but made has d = 128");
+    CHECK_FAILS(ERR_INVALID, "", make_given("nowhere.npy"));
+    check_words("train.centroids: nowhere.npy: No such file");
+}
+
 /* ---- what is skipped ---- */
 
 /* The only trial of text is skipped, of that kind and in these words. */
@@ -459,6 +511,8 @@ int main(void)
         TEST(test_plan__identity_changes_with_all_that_changes_the_number),
         TEST(test_plan__identity_does_not_change_with_names_paths_and_order),
         TEST(test_plan__training_rows_can_be_chosen),
+        TEST(test_plan__given_centroids_are_part_of_the_identity),
+        TEST(test_plan__given_centroids_go_with_as_many_lists_and_no_transform),
         TEST(test_plan__what_comes_later_is_skipped_with_that_reason),
         TEST(test_plan__exclude_leaves_out_what_matches_all_of_an_entry),
         TEST(test_plan__an_exclude_that_matches_nothing_is_told),
