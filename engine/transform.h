@@ -36,9 +36,10 @@ void transform_clear(struct transform *t); /* also after a failed transform_allo
 
 /*
  * Fills t, which transform_alloc made, from a sample of the first `rows` rows of x (on b, of any
- * element type, finite). a has orthonormal rows; where d_out > d_in, vectors are as if zeros
- * followed them. ERR_INVALID where OPQ's m does not divide d_out or it has fewer than KSUB rows,
- * and where PCAR's d_out passes d_in. The same seed gives the same bits, whatever the threads.
+ * element type, finite). a has orthonormal rows; where d_out > d_in, as if zeros followed the
+ * vectors, orthonormal columns. ERR_INVALID where OPQ's m does not divide d_out or it has fewer
+ * than KSUB rows, and where PCAR's d_out passes d_in. The same seed gives the same bits, whatever
+ * the threads.
  */
 int transform_train(struct transform *t, struct backend *b, const struct mat *x, int64_t rows,
                     const struct transform_desc *desc);

@@ -6,6 +6,8 @@
 
 #include "engine/base/rand.h"
 
+#include <math.h>
+
 static void test_rand__stream_is_that_of_mt19937(void **state)
 {
     struct rand r;
@@ -38,6 +40,24 @@ static void test_rand__integers_below_n_are_faiss_integers(void **state)
     rand_seed(&r, 1234);
     for (int i = 0; i < 6; i++)
         assert_int_equal(rand_below(&r, 1000), golden[i]);
+}
+
+static void test_rand__normals_have_the_moments_of_normals(void **state)
+{
+    enum { N = 100000 };
+    double m[5] = {0};
+    struct rand r;
+
+    (void)state;
+    rand_seed(&r, testing_seed());
+    for (int i = 0; i < N; i++) {
+        double v = rand_normal(&r);
+
+        for (int p = 1; p < 5; p++)
+            m[p] += pow(v, p) / N;
+    }
+    assert_true(fabs(m[1]) < 0.02 && fabs(m[3]) < 0.06);
+    assert_true(fabs(m[2] - 1) < 0.03 && fabs(m[4] - 3) < 0.2);
 }
 
 static void test_rand__permutation_of_ten_is_faiss_permutation(void **state)
@@ -123,6 +143,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_rand__stream_is_that_of_mt19937),
     cmocka_unit_test(test_rand__floats_are_faiss_floats),
     cmocka_unit_test(test_rand__integers_below_n_are_faiss_integers),
+    cmocka_unit_test(test_rand__normals_have_the_moments_of_normals),
     cmocka_unit_test(test_rand__permutation_of_ten_is_faiss_permutation),
     cmocka_unit_test(test_rand__permutation_of_a_thousand_is_faiss_permutation),
     cmocka_unit_test(test_rand__permutations_of_nothing_and_of_one_are_legal),
