@@ -178,11 +178,24 @@ static int take_shape(struct rowfile *f, struct hdf5 *h, const char *set)
     return 0;
 }
 
+/* Without a lock on the file, which many network file systems refuse and a reader has no need of. */
+static hid_t open_file(const char *path)
+{
+    hid_t how = H5Pcreate(H5P_FILE_ACCESS), file;
+
+#if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
+    H5Pset_file_locking(how, 0, 1);
+#endif
+    file = H5Fopen(path, H5F_ACC_RDONLY, how);
+    H5Pclose(how);
+    return file;
+}
+
 static int open_set(struct rowfile *f, struct hdf5 *h, const char *set)
 {
     int rc;
 
-    if ((h->file = H5Fopen(f->path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
+    if ((h->file = open_file(f->path)) < 0)
         return fail(ERR_FORMAT, "%s: libhdf5 cannot open it: cut off, or no HDF5 file?", f->path);
     if ((rc = check_metric(f, h->file)) < 0) return rc;
     if (H5Lexists(h->file, set, H5P_DEFAULT) <= 0 ||
