@@ -15,7 +15,6 @@
 #include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "harness/cli.h"
-#include "kernels/kernels.h"
 
 enum { LINE = 4096, POLL_MS = 200 };
 static const int64_t TELL_NS = 50000000; /* a stage is told 20 times a second at most */
@@ -198,9 +197,7 @@ static int start(const struct worker_job *job, pid_t *pid, int *from)
     struct arguments arguments = {0};
     int spec = -1, pipes[2] = {-1, -1}, rc;
     pid_t parent = getpid();
-    const char *core = kernels_blas_coretype();
 
-    if (core) setenv("OPENBLAS_CORETYPE", core, 0); /* read when the worker's OpenBLAS loads */
     if ((rc = arguments_make(&arguments, job)) < 0) goto out;
     if ((rc = spec = spec_file(job->spec)) < 0) goto out;
     if (pipe2(pipes, O_CLOEXEC) < 0 || (*pid = fork()) < 0) {
