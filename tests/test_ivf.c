@@ -98,6 +98,66 @@ static void test_ivf__all_lists_probed_is_exact(void **state)
     }
 }
 
+static void check_transformed(enum transform_kind kind, int d_out)
+{
+    struct ivf_desc desc = desc_of(0);
+    static float y[N * D], p[NQ * D];
+    static struct answers got, want;
+    const struct ivf_model *model;
+    struct ivf *ix = NULL, *again = NULL;
+
+    desc.transform = kind;
+    desc.opq_m = 2;
+    desc.d_out = d_out;
+    CHECK_OK(ivf_create(&ix, made_backend(2), &desc));
+    CHECK_OK(train(ix, made_backend(2), NT));
+    model = ivf_model(ix);
+    assert_int_equal(model->transform.d_in, D);
+    ref_transform(&model->transform, x, N, y);
+    ref_transform(&model->transform, q, NQ, p);
+    ref_knn(y, N, p, NQ, d_out, K, want.dist, want.ids);
+    CHECK_OK(ivf_create(&again, made_backend(1), &desc));
+    CHECK_OK(ivf_set_model(again, model));
+    ivf_free(ix);
+    CHECK_OK(fill(again));
+    CHECK_OK(ivf_reserve(again, NQ, K, NLIST));
+    search(again, NLIST, &got);
+    assert_memory_equal(&got, &want, sizeof got);
+    ivf_free(again);
+}
+
+static void test_ivf__behind_a_transform_it_is_exact_in_the_space_after(void **state)
+{
+    (void)state;
+    make_data(MADE_CLUSTERS);
+    check_transformed(TRANSFORM_PCAR, 6);
+    check_transformed(TRANSFORM_OPQ, 6);
+    check_transformed(TRANSFORM_OPQ, 16);
+}
+
+static void test_ivf__transforms_that_cannot_be_are_refused(void **state)
+{
+    struct ivf_desc desc = desc_of(0);
+    struct ivf *ix = NULL;
+
+    (void)state;
+    desc.transform = TRANSFORM_PCAR;
+    desc.d_out = D + 1;
+    CHECK_FAILS(ERR_INVALID, "PCAR17", ivf_create(&ix, made_backend(1), &desc));
+    desc.d_out = D;
+    desc.storage = ELEM_U8;
+    CHECK_FAILS(ERR_INVALID, "storage u8", ivf_create(&ix, made_backend(1), &desc));
+    desc.transform = TRANSFORM_OPQ;
+    desc.storage = ELEM_F32;
+    desc.opq_m = 5;
+    CHECK_FAILS(ERR_INVALID, "OPQ5: m does not divide d 16",
+                ivf_create(&ix, made_backend(1), &desc));
+    desc.opq_m = 4;
+    desc.m = 5;
+    CHECK_FAILS(ERR_INVALID, "PQ5: m does not divide d 16",
+                ivf_create(&ix, made_backend(1), &desc));
+}
+
 static int found(const struct answers *a, const struct answers *truth, int query)
 {
     int hits = 0;
@@ -454,6 +514,8 @@ static void test_ivf__every_failed_allocation_is_survived(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_ivf__all_lists_probed_is_exact),
+    cmocka_unit_test(test_ivf__behind_a_transform_it_is_exact_in_the_space_after),
+    cmocka_unit_test(test_ivf__transforms_that_cannot_be_are_refused),
     cmocka_unit_test(test_ivf__more_probes_never_lose_recall),
     cmocka_unit_test(test_ivf__pq_finds_most_and_finer_codes_more),
     cmocka_unit_test(test_ivf__same_seed_twice_gives_identical_answers),

@@ -153,7 +153,26 @@ static void test_pq__every_failed_alloc_is_survived(void **state)
     assert_true(testing_every_failed_alloc(train_anew, NULL) > 10);
 }
 
+static void test_pq__ten_iterations_and_fifteen_more_are_twenty_five(void **state)
+{
+    struct backend *b = made_backend(2);
+    struct pq_desc desc = {.m = 3, .seed = 7, .iterations = 10};
+    struct mat r;
+
+    (void)state;
+    made_rows(MADE_CLUSTERS, testing_seed(), N, D, x);
+    r = made_mat(b, ELEM_F32, x, N, D);
+    CHECK_OK(pq_train(b, &r, &desc, again));
+    desc.iterations = 15;
+    desc.go_on = 1;
+    CHECK_OK(pq_train(b, &r, &desc, again));
+    CHECK_OK(train(2, N, 3, 7, NULL, books));
+    assert_memory_equal(books, again, sizeof books);
+    made_release(b, &r.data);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_pq__ten_iterations_and_fifteen_more_are_twenty_five),
     cmocka_unit_test(test_pq__is_m_kmeans_one_a_slice),
     cmocka_unit_test(test_pq__same_seed_gives_the_same_bits_on_any_threads),
     cmocka_unit_test(test_pq__steps_see_the_error_fall),
