@@ -219,6 +219,31 @@ SIMD_CLONES static int count_within(const float *v, int n, float limit)
     return within;
 }
 
+/* The smallest and the largest of v[n], n > 0. */
+SIMD_CLONES static void range(const float *v, int n, float *smallest, float *largest)
+{
+    vf lo = vf_set(v[0]), hi = lo;
+    float least = v[0], most = v[0];
+    int i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        vf x = vf_load(v + i);
+
+        lo = vf_select(x < lo, x, lo);
+        hi = vf_select(x > hi, x, hi);
+    }
+    for (; i < n; i++) {
+        least = v[i] < least ? v[i] : least;
+        most = v[i] > most ? v[i] : most;
+    }
+    for (int l = 0; l < LANES; l++) {
+        least = lo[l] < least ? lo[l] : least;
+        most = hi[l] > most ? hi[l] : most;
+    }
+    *smallest = least;
+    *largest = most;
+}
+
 /*
  * A value that at least k of v[n] are at most, and few more than k: halving the range and
  * counting, which has no branches to mispredict as a quickselect has.
@@ -226,12 +251,9 @@ SIMD_CLONES static int count_within(const float *v, int n, float limit)
 static float about_kth(const float *v, int n, int k)
 {
     enum { HALVINGS = 24 };
-    float lo = v[0], hi = v[0];
+    float lo, hi;
 
-    for (int i = 1; i < n; i++) {
-        lo = v[i] < lo ? v[i] : lo;
-        hi = v[i] > hi ? v[i] : hi;
-    }
+    range(v, n, &lo, &hi);
     for (int step = 0; step < HALVINGS; step++) {
         float mid = lo / 2 + hi / 2;
         int within;

@@ -15,6 +15,7 @@
 
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
+#include "kernels/cpu/coarse.h"
 #include "kernels/cpu/codes.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/lists.h"
@@ -25,13 +26,10 @@
 
 enum {
     CHUNK = TILE_ROWS, /* rows of a list taken at a time: with d 128 as fp32, 128 KiB */
-    TILE_Q = 64,       /* queries multiplied with centroids at once in the coarse step ... */
-    TILE_LISTS = 512,  /* ... and centroids */
     LONE_QUERIES = 4,  /* fewer than this go one by one: most lanes of a panel would be idle */
 };
 
-static const size_t GROUP_BYTES = (size_t)96 << 20;  /* pools and pairs of one group */
-static const size_t COARSE_BYTES = (size_t)16 << 20; /* a thread's pools of lists */
+static const size_t GROUP_BYTES = (size_t)96 << 20; /* pools and pairs of one group */
 
 /* One query of the group, for the pools' callbacks. */
 struct query {
@@ -48,6 +46,7 @@ struct scratch {
     struct query *query;   /* [group] */
     struct pool *pool;     /* [group] */
     atomic_flag *lock;     /* [group] */
+    _Atomic float *bound;  /* [group]: the pools', to be read without their locks; NaN: no bound */
     float *score;          /* [group][pool_cap(k)] */
     int64_t *pos;          /* [group][pool_cap(k)] */
     int32_t *probe;        /* [group][nprobe]: lists, the nearest first */
@@ -66,23 +65,7 @@ struct scan_space {
     struct tile_hits *hits;
 };
 
-/* A thread's region while it looks for lists. */
-struct coarse_space {
-    struct pool *pool; /* [tile] */
-    float *score, *dot, *tmp_dist;
-    int64_t *pos;
-    vid *tmp_ids;
-};
-
 /* ---- room ---- */
-
-static int64_t coarse_tile(int nprobe)
-{
-    size_t each = (size_t)pool_cap(nprobe) * (sizeof(float) + sizeof(int64_t));
-    int64_t tile = (int64_t)(COARSE_BYTES / each);
-
-    return tile < 1 ? 1 : tile > TILE_Q ? TILE_Q : tile;
-}
 
 static size_t scan_bytes(int d, int k)
 {
@@ -91,19 +74,11 @@ static size_t scan_bytes(int d, int k)
            (size_t)pool_cap(k) * (sizeof(float) + sizeof(vid));
 }
 
-static size_t coarse_bytes(int nprobe)
-{
-    size_t tile = (size_t)coarse_tile(nprobe), cap = (size_t)pool_cap(nprobe);
-
-    return tile * (sizeof(struct pool) + cap * (sizeof(float) + sizeof(int64_t)) +
-                   TILE_LISTS * sizeof(float)) +
-           cap * (sizeof(float) + sizeof(vid));
-}
-
 /* d_in: 0 where there is no transform. */
 static size_t region_bytes(int d_in, int d, int k, int nprobe)
 {
-    size_t scan = scan_bytes(d, k), coarse = coarse_bytes(nprobe), apply = applier_region(d_in);
+    size_t scan = scan_bytes(d, k), coarse = coarse_region(d, nprobe);
+    size_t apply = applier_region(d_in);
     size_t most = scan > coarse ? scan : coarse;
 
     return most > apply ? most : apply;
@@ -123,24 +98,10 @@ static struct scan_space scan_space_at(char *region, int d, int k)
     return s;
 }
 
-static struct coarse_space coarse_space_at(char *region, int nprobe)
-{
-    int64_t tile = coarse_tile(nprobe), cap = pool_cap(nprobe);
-    struct coarse_space s;
-
-    s.pool = (struct pool *)region;
-    s.pos = (int64_t *)(s.pool + tile);
-    s.tmp_ids = s.pos + tile * cap;
-    s.score = (float *)(s.tmp_ids + cap);
-    s.tmp_dist = s.score + tile * cap;
-    s.dot = s.tmp_dist + cap;
-    return s;
-}
-
 static size_t query_bytes(int k, int nprobe)
 {
     return (size_t)pool_cap(k) * (sizeof(float) + sizeof(int64_t)) +
-           (size_t)nprobe * 2 * sizeof(int32_t) + sizeof(struct pool) + sizeof(struct query) + 16;
+           (size_t)nprobe * 2 * sizeof(int32_t) + sizeof(struct pool) + sizeof(struct query) + 20;
 }
 
 static int64_t group_size(int64_t nq, int k, int nprobe)
@@ -174,6 +135,7 @@ void scratch_free(struct scratch *s)
     mem_free(s->query);
     mem_free(s->pool);
     mem_free(s->lock);
+    mem_free(s->bound);
     mem_free(s->score);
     mem_free(s->pos);
     mem_free(s->probe);
@@ -194,6 +156,7 @@ static int scratch_fill(struct scratch *s, int64_t nlist)
     if (!(s->query = mem_new(s->group, sizeof *s->query))) return ERR_NOMEM;
     if (!(s->pool = mem_new(s->group, sizeof *s->pool))) return ERR_NOMEM;
     if (!(s->lock = mem_new(s->group, sizeof *s->lock))) return ERR_NOMEM;
+    if (!(s->bound = mem_new(s->group, sizeof *s->bound))) return ERR_NOMEM;
     if (!(s->score = mem_new(places, sizeof *s->score))) return ERR_NOMEM;
     if (!(s->pos = mem_new(places, sizeof *s->pos))) return ERR_NOMEM;
     if (!(s->probe = mem_new(pairs, sizeof *s->probe))) return ERR_NOMEM;
@@ -279,67 +242,6 @@ static void exact_pq(const void *ctx, const int64_t *pos, int n, float *dist, vi
     }
 }
 
-/* pos is the list. */
-static void exact_coarse(const void *ctx, const int64_t *pos, int n, float *dist, vid *ids)
-{
-    const struct query *query = ctx;
-    const struct lists *l = query->l;
-
-    for (int i = 0; i < n; i++) {
-        const void *row = l->coarse + pos[i] * l->desc.d;
-
-        ids[i] = pos[i];
-        if (dist) rows_distances(ELEM_F32, query->q, &row, 1, l->desc.d, dist + i);
-    }
-}
-
-/* ---- coarse step: which lists ---- */
-
-/* Queries first ... first + nq - 1 of the group; a query with a NaN visits no list. */
-static void find_lists(const struct lists *l, struct scratch *s, const float *q, int64_t first,
-                       int64_t nq, int nprobe, struct coarse_space *space)
-{
-    int d = l->desc.d;
-    int64_t cap = pool_cap(nprobe);
-
-    for (int64_t i = 0; i < nq; i++) {
-        const float *qi = q + (first + i) * d;
-        double norm = sqrt(s->q_norm[first + i]);
-        float margin = product_margin(norm, l->coarse_max, d, l->coarse_whole && rows_whole(qi, d));
-        struct pool *p = space->pool + i;
-
-        p->score = space->score + i * cap;
-        p->pos = space->pos + i * cap;
-        p->tmp_dist = space->tmp_dist;
-        p->tmp_ids = space->tmp_ids;
-        pool_start(p, nprobe, s->q_norm[first + i], margin, exact_coarse, s->query + first + i);
-    }
-    for (int64_t j = 0; j < l->desc.nlist; j += TILE_LISTS) {
-        int64_t n = l->desc.nlist - j < TILE_LISTS ? l->desc.nlist - j : TILE_LISTS;
-
-        product(q + first * d, nq, l->coarse + j * d, n, d, space->dot);
-        for (int64_t i = 0; i < nq; i++)
-            pool_push_products(space->pool + i, l->coarse_norm + j, space->dot + i * n, n, j);
-    }
-    for (int64_t i = 0; i < nq; i++)
-        s->nprobes[first + i] = rows_not_finite(q + (first + i) * d, 1, d) < 0
-                                    ? pool_members(space->pool + i, s->probe + (first + i) * nprobe)
-                                    : 0;
-}
-
-static void coarse_step(const struct cpu *cpu, const struct lists *l, struct scratch *s,
-                        const float *q, int64_t nq, int nprobe)
-{
-    int64_t tile = coarse_tile(s->nprobe); /* the regions are laid out for what was reserved */
-
-#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
-    for (int64_t i = 0; i < nq; i += tile) {
-        struct coarse_space space = coarse_space_at(cpu_region(cpu), s->nprobe);
-
-        find_lists(l, s, q, i, nq - i < tile ? nq - i : tile, nprobe, &space);
-    }
-}
-
 /* ---- from query order to list order ---- */
 
 /* Pairs of the probes from ... to - 1 of every query, counted and scattered by list. */
@@ -408,8 +310,18 @@ static struct pool *hold(struct scratch *s, int32_t query, const struct scan_spa
     return p;
 }
 
+/* Bounds only fall: one that is read late lets too much through, never too little. */
+static void show_bound(struct scratch *s, int64_t query)
+{
+    const struct pool *p = s->pool + query;
+
+    atomic_store_explicit(s->bound + query, p->margin < INFINITY ? p->bound : NAN,
+                          memory_order_relaxed);
+}
+
 static void let_go(struct scratch *s, int32_t query)
 {
+    show_bound(s, query);
     atomic_flag_clear_explicit(s->lock + query, memory_order_release);
 }
 
@@ -433,11 +345,8 @@ static void scan_tile(struct scratch *s, const int32_t *visitor, int some, const
     for (int i = 0; i < TILE_QUERIES; i++)
         bound[i] = NAN; /* no score is within it */
     for (int i = 0; i < some; i++) {
-        const struct pool *p = hold(s, visitor[i], space);
-
         q[i] = s->query[visitor[i]].q;
-        if (p->margin < INFINITY) bound[i] = p->bound;
-        let_go(s, visitor[i]);
+        bound[i] = atomic_load_explicit(s->bound + visitor[i], memory_order_relaxed);
         if (isnan(bound[i])) scan_alone(s, visitor[i], rows, n, d, pos, space);
     }
     tile_pack(q, some, d, space->panels);
@@ -522,6 +431,7 @@ static void start_group(const struct lists *l, struct scratch *s, const float *q
         p->score = s->score + i * cap;
         p->pos = s->pos + i * cap;
         pool_start(p, k, s->q_norm[i], margin, l->desc.m ? exact_pq : exact_flat, s->query + i);
+        show_bound(s, i);
     }
 }
 
@@ -536,6 +446,7 @@ static void tighten_group(const struct cpu *cpu, const struct lists *l, struct s
         s->pool[i].tmp_dist = space.tmp_dist;
         s->pool[i].tmp_ids = space.tmp_ids;
         if (s->pool[i].count > k) pool_shrink(s->pool + i);
+        show_bound(s, i);
     }
 }
 
@@ -556,7 +467,7 @@ static void search_group(const struct cpu *cpu, const struct lists *l, struct sc
                          const float *q, int64_t nq, int k, int nprobe, float *dist, vid *ids)
 {
     start_group(l, s, q, nq, k);
-    coarse_step(cpu, l, s, q, nq, nprobe);
+    coarse_search(cpu, l, q, s->q_norm, nq, nprobe, s->nprobe, s->probe, s->nprobes);
     invert(l, s, nq, nprobe, 0, 1);
     scan(cpu, l, s, k);
     if (nprobe > 1) {
