@@ -65,14 +65,26 @@ SIMD_CLONES void codes_encode(const float *r, int m, int dsub, const float *book
         encode(r, m, dsub, books_t, code, err);
 }
 
-SIMD_CLONES void codes_decode(const uint8_t *code, const float *centroid, const float *books, int m,
-                              int dsub, float *x)
-{
-    for (int s = 0; s < m; s++) {
-        const float *word = books + ((int64_t)s * KSUB + code[s]) * dsub;
+/* WIDTH floats at a time: loops of a length known here, whatever dsub is. */
+#define DECODE(WIDTH)                                                                              \
+    for (int s = 0; s < m; s++) {                                                                  \
+        const float *word = books + ((int64_t)s * KSUB + code[s]) * dsub,                          \
+                    *c = centroid + s * dsub;                                                      \
+                                                                                                   \
+        for (int j = 0; j < dsub; j += WIDTH)                                                      \
+            for (int l = 0; l < WIDTH; l++)                                                        \
+                x[s * dsub + j + l] = c[j + l] + word[j + l];                                      \
+    }
 
-        for (int j = 0; j < dsub; j++)
-            x[s * dsub + j] = centroid[s * dsub + j] + word[j];
+SIMD_CLONES void codes_decode(const uint8_t *restrict code, const float *restrict centroid,
+                              const float *restrict books, int m, int dsub, float *restrict x)
+{
+    if (dsub % 8 == 0) {
+        DECODE(8)
+    } else if (dsub % 4 == 0) {
+        DECODE(4)
+    } else {
+        DECODE(1)
     }
 }
 
@@ -99,7 +111,7 @@ SIMD_CLONES void codes_distances(const float *q, const uint8_t *const *code,
 
     for (int i = 0; i < n; i += CHAINS) {
         int some = n - i < CHAINS ? n - i : CHAINS;
-        double square[CHAINS][SQUARES], sum[CHAINS] = {0};
+        double square[CHAINS][SQUARES + 8], sum[CHAINS] = {0};
         float word[SQUARES];
 
         for (int from = 0; from < d; from += SQUARES) {
@@ -127,9 +139,8 @@ SIMD_CLONES void codes_distances(const float *q, const uint8_t *const *code,
 
 /* ---- the steps of training ---- */
 
-enum {
-    CHUNK = 256
-}; /* rows of one partial error sum: the order of sums is theirs, not the threads' */
+/* Rows of one partial sum of errors: the order of summation is theirs, not the threads'. */
+enum { CHUNK = 256 };
 
 int cpu_encode(struct backend *b, const struct mat *r, int m, struct buf books, struct buf code,
                struct buf err)

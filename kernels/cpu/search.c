@@ -49,7 +49,7 @@ struct scratch {
     _Atomic float *bound;  /* [group]: the pools', to be read without their locks; NaN: no bound */
     float *score;          /* [group][pool_cap(k)] */
     int64_t *pos;          /* [group][pool_cap(k)] */
-    int32_t *probe;        /* [group][nprobe]: lists, the nearest first */
+    int32_t *probe;        /* [group][nprobe]: lists, in any order */
     int32_t *nprobes;      /* [group]: how many; 0 for a query with a NaN */
     int64_t *start;        /* [nlist + 1]: pairs of list j are start[j] ... start[j + 1] - 1 */
     int32_t *visitor;      /* [group * nprobe]: queries, in list order */
@@ -244,20 +244,19 @@ static void exact_pq(const void *ctx, const int64_t *pos, int n, float *dist, vi
 
 /* ---- from query order to list order ---- */
 
-/* Pairs of the probes from ... to - 1 of every query, counted and scattered by list. */
-static void invert(const struct lists *l, struct scratch *s, int64_t nq, int nprobe, int from,
-                   int to)
+/* The pairs, counted and scattered by list. */
+static void invert(const struct lists *l, struct scratch *s, int64_t nq, int nprobe)
 {
     int64_t *start = s->start;
 
     memset(start, 0, (size_t)(l->desc.nlist + 1) * sizeof *start);
     for (int64_t i = 0; i < nq; i++)
-        for (int p = from; p < to && p < s->nprobes[i]; p++)
+        for (int p = 0; p < s->nprobes[i]; p++)
             start[s->probe[i * nprobe + p] + 1]++;
     for (int64_t j = 0; j < l->desc.nlist; j++)
         start[j + 1] += start[j];
     for (int64_t i = 0; i < nq; i++)
-        for (int p = from; p < to && p < s->nprobes[i]; p++)
+        for (int p = 0; p < s->nprobes[i]; p++)
             s->visitor[start[s->probe[i * nprobe + p]]++] = (int32_t)i;
     for (int64_t j = l->desc.nlist; j > 0; j--)
         start[j] = start[j - 1];
@@ -435,21 +434,6 @@ static void start_group(const struct lists *l, struct scratch *s, const float *q
     }
 }
 
-/* The bounds that the nearest lists give. */
-static void tighten_group(const struct cpu *cpu, const struct lists *l, struct scratch *s,
-                          int64_t nq, int k)
-{
-#pragma omp parallel for schedule(dynamic, 8) num_threads(cpu->threads)
-    for (int64_t i = 0; i < nq; i++) {
-        struct scan_space space = scan_space_at(cpu_region(cpu), l->desc.d, k);
-
-        s->pool[i].tmp_dist = space.tmp_dist;
-        s->pool[i].tmp_ids = space.tmp_ids;
-        if (s->pool[i].count > k) pool_shrink(s->pool + i);
-        show_bound(s, i);
-    }
-}
-
 static void finish_group(const struct cpu *cpu, const struct lists *l, struct scratch *s,
                          int64_t nq, int k, float *dist, vid *ids)
 {
@@ -468,13 +452,8 @@ static void search_group(const struct cpu *cpu, const struct lists *l, struct sc
 {
     start_group(l, s, q, nq, k);
     coarse_search(cpu, l, q, s->q_norm, nq, nprobe, s->nprobe, s->probe, s->nprobes);
-    invert(l, s, nq, nprobe, 0, 1);
+    invert(l, s, nq, nprobe);
     scan(cpu, l, s, k);
-    if (nprobe > 1) {
-        tighten_group(cpu, l, s, nq, k);
-        invert(l, s, nq, nprobe, 1, nprobe);
-        scan(cpu, l, s, k);
-    }
     finish_group(cpu, l, s, nq, k, dist, ids);
 }
 
