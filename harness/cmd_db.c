@@ -10,8 +10,9 @@ static const char help[] =
     "\n"
     "Migrates a database of an older version (a copy is left beside it), then looks for damage.\n"
     "\n"
-    "Exit codes: 0 whole, 2 damaged, not a database of ours or not there, 5 locked, unwritable or\n"
-    "of a newer version.\n"
+    "Exit codes: 0 whole, 2 not there, 5 damaged, not a database of ours, locked, unwritable or "
+    "of\n"
+    "a newer version.\n"
     "\n"
     "Example: ivfbench db check --db results.db\n";
 

@@ -6,7 +6,7 @@
 
 int shelf_error(int rc)
 {
-    return cli_error(rc == ERR_INVALID || rc == ERR_FORMAT ? EXIT_USAGE : EXIT_ENVIRONMENT);
+    return cli_error(rc == ERR_INVALID ? EXIT_USAGE : EXIT_ENVIRONMENT);
 }
 
 int shelf_open(struct shelf *s)

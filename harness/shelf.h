@@ -25,7 +25,7 @@ struct shelf {
         "--run", CLI_INT, &(s).run                                                                 \
     }
 
-/* Opens the store for reading, of an older version: after migrating it. Returns EXIT_DONE, or
+/* Opens the store for reading. Returns EXIT_DONE, or
    another exit_code with the error said. s->db is closed by the caller in any case. */
 int shelf_open(struct shelf *s);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -102,6 +103,15 @@ static int set_up(struct sql *c, int readonly)
     return rc < 0 ? rc : migrate(c, schema_sql);
 }
 
+/* SQLite takes a file of one byte for an empty one, and would write over it. */
+static int check_no_single_byte(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 1) return 0;
+    return fail(ERR_FORMAT, "%s: not a database; choose another file with --db", path);
+}
+
 static int open_as(struct store **out, const char *path, int flags, int readonly)
 {
     struct store *db = NULL;
@@ -123,6 +133,7 @@ int store_open(struct store **out, const char *path)
 
     if (!*path) return fail(ERR_INVALID, "the database's path is empty");
     if ((rc = file_mkdirs_above(path)) < 0) return rc;
+    if ((rc = check_no_single_byte(path)) < 0) return rc;
     return open_as(out, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, 0);
 }
 
@@ -143,6 +154,7 @@ int store_open_readonly(struct store **out, const char *path)
     if (access(path, F_OK))
         return fail(ERR_IO, "%s: no such database; `ivfbench run` makes it, --db names another",
                     path);
+    if ((rc = check_no_single_byte(path)) < 0) return rc;
     rc = open_as(out, path, SQLITE_OPEN_READONLY, 1);
     if (rc != ERR_IO) return rc;
 

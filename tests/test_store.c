@@ -415,6 +415,14 @@ static void test_store__garbage_and_other_peoples_databases_are_left_alone(void 
     mem_free(back);
 
     path = fresh();
+    CHECK_OK(file_put(path, "x")); /* to SQLite itself an empty one */
+    CHECK_FAILS(ERR_FORMAT, "not a database", store_open(&db, path));
+    CHECK_FAILS(ERR_FORMAT, "not a database", store_open_readonly(&db, path));
+    CHECK_OK(file_read_all(&back, NULL, path, 1000));
+    assert_string_equal(back, "x");
+    mem_free(back);
+
+    path = fresh();
     assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "CREATE TABLE mine (x)", NULL, NULL, NULL), SQLITE_OK);
     CHECK_FAILS(ERR_FORMAT, "not one of ivfbench", store_open(&db, path));

@@ -113,7 +113,7 @@ static void test_verbs__db_check_tells_whole_from_foreign(void **state)
 {
     (void)state;
     CHECK_CALL(0, "whole", "db check --db \"$DB\"");
-    CHECK_CALL(2, "not a database", "db check --db rows.csv");
+    CHECK_CALL(5, "not a database", "db check --db rows.csv");
     CHECK_CALL(2, "db check", "db");
 }
 
