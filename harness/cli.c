@@ -236,6 +236,21 @@ int cli_db_path(struct text *out, const char *given)
     return text_failed(out);
 }
 
+void cli_add_word(struct text *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-+=.,:/@%";
+
+    if (*word && !word[strspn(word, plain)]) {
+        text_add(out, word);
+        return;
+    }
+    text_add(out, "'");
+    for (; *word; word++)
+        text_add_bytes(out, *word == '\'' ? "'\\''" : word, *word == '\'' ? 4 : 1);
+    text_add(out, "'");
+}
+
 static int wants_help(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -256,21 +271,31 @@ static int unknown_verb(const char *name)
     return cli_error(EXIT_USAGE);
 }
 
+/* What a verb printed may be waiting still, and find no room. */
+static int deliver(int code)
+{
+    int lost = fflush(stdout) == EOF || ferror(stdout);
+
+    if (code != EXIT_DONE || !lost) return code;
+    fail(ERR_IO, "stdout: what was printed could not be written: is the disk full?");
+    return cli_error(EXIT_ENVIRONMENT);
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+    if (!wants_help(argc - 1, argv + 1))
+        return argc > 1 ? verb->run(argc - 1, argv + 1) : verb->run(argc, argv);
+    fputs(verb->help, stdout);
+    return EXIT_DONE;
+}
+
 int cli_main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
 
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";
-    for (int i = 0; cli_verb(i); i++) {
-        const struct verb *verb = cli_verb(i);
-
-        if (strcmp(verb->name, name) != 0) continue;
-        if (wants_help(argc - 1, argv + 1)) {
-            fputs(verb->help, stdout);
-            return EXIT_DONE;
-        }
-        return argc > 1 ? verb->run(argc - 1, argv + 1) : verb->run(argc, argv);
-    }
+    for (int i = 0; cli_verb(i); i++)
+        if (strcmp(cli_verb(i)->name, name) == 0) return deliver(run_verb(cli_verb(i), argc, argv));
     return unknown_verb(name);
 }

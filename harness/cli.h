@@ -79,6 +79,9 @@ const char *cli_nearest(const char *word, const char *const *candidates, int cou
 /* Appends the database to use: given, or $XDG_DATA_HOME/ivfbench/results.db (~/.local/share). */
 int cli_db_path(struct text *out, const char *given);
 
+/* Appends a word as a shell takes it: in quotes where it needs them. */
+void cli_add_word(struct text *out, const char *word);
+
 int cli_terminal(int fd); /* a terminal that can move its cursor: not TERM=dumb */
 int cli_colour(int fd);   /* such a terminal, and NO_COLOR is not set */
 

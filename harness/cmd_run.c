@@ -39,22 +39,6 @@ static void add_json_array(struct text *out, const char *const *v, int count)
     text_add(out, "]");
 }
 
-/* A word as a shell takes it. */
-static void add_word(struct text *out, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-+=.,:/@%";
-
-    if (*word && !word[strspn(word, plain)]) {
-        text_add(out, word);
-        return;
-    }
-    text_add(out, "'");
-    for (; *word; word++)
-        text_add_bytes(out, *word == '\'' ? "'\\''" : word, *word == '\'' ? 4 : 1);
-    text_add(out, "'");
-}
-
 /* ---- what is said ---- */
 
 /* One line for each reason and how many trials it stops. */
@@ -95,7 +79,7 @@ static void say_how_to_go_on(char **argv)
     for (int i = 0; argv[i]; i++) {
         if (strcmp(argv[i], "--force") == 0) continue;
         text_add(&line, " ");
-        add_word(&line, argv[i]);
+        cli_add_word(&line, argv[i]);
     }
     fprintf(stderr, "interrupted; what is finished is kept. To go on: ivfbench%s\n",
             text_get(&line));

@@ -26,24 +26,12 @@ void publish_warn_no_gnuplot(const char *figure, const char *dir)
              dir, figure, figure);
 }
 
-/* A word of a command line, quoted for a shell where it needs to be. */
 static int add_word(void *arg, const char *key, const char *value)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-./=:,+@%";
-    struct text *out = arg;
-
     (void)key;
-    if (out->len > 0) text_add(out, " ");
-    if (*value && strspn(value, plain) == strlen(value)) {
-        text_add(out, value);
-        return text_failed(out);
-    }
-    text_add(out, "'");
-    for (; *value; value++)
-        text_addf(out, *value == '\'' ? "'\\'%c" : "%c", *value);
-    text_add(out, "'");
-    return text_failed(out);
+    text_add(arg, " ");
+    cli_add_word(arg, value);
+    return text_failed(arg);
 }
 
 static void add_commands(struct text *out, const struct store_run *run)
@@ -54,7 +42,9 @@ static void add_commands(struct text *out, const struct store_run *run)
     if (strcmp(run->software.commit, "unknown") != 0)
         text_addf(out, "git checkout %s%s\n", run->software.commit,
                   run->software.dirty ? "  # and changes that were not committed" : "");
-    text_addf(out, "cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build\n%s\n",
+    text_addf(out,
+              "cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build\n"
+              "build/ivfbench%s\n",
               text_get(&words));
     text_clear(&words);
 }

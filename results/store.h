@@ -54,7 +54,7 @@ struct store_run {
     struct store_software software;
     const char *spec_path, *spec_name, *spec_text,
         *spec_set;           /* set: the --set values, JSON array */
-    const char *argv;        /* JSON array */
+    const char *argv;        /* JSON array, from the verb on */
     const char *environment; /* JSON: driver, kernel, governor, load, ... */
 };
 int store_run_begin(struct store *db, const struct store_run *run, int64_t *id);

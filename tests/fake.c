@@ -20,7 +20,7 @@ int64_t fake_run_as(struct store *db, const char *spec, const char *machine, con
         .spec_name = spec ? spec : "fake",
         .spec_text = "version: 1\nname: fake\nindex: [\"IVF1024,Flat\", \"IVF1024,PQ16\"]\n",
         .spec_set = "[\"search.k=100\"]",
-        .argv = "[\"ivfbench\",\"run\",\"experiments/fake.yaml\"]",
+        .argv = "[\"run\",\"experiments/fake.yaml\"]",
         .environment = "{\"kernel\":\"6.1\",\"load\":0.25}",
     };
     int64_t id = 0;

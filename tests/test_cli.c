@@ -279,6 +279,23 @@ static void test_cli__a_full_disk_is_5(void **state)
     assert_int_equal(WEXITSTATUS(status), 5);
 }
 
+static void test_cli__what_cannot_be_printed_is_5(void **state)
+{
+    static const char *const verbs[] = {"help spec", "version", "devices", "plan --help"};
+    char command[4096];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        int status;
+
+        snprintf(command, sizeof command, "exec '%s' %s >/dev/full 2>'%s'", program_path(),
+                 verbs[i], program_file("lost.err"));
+        status = system(command);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 5);
+    }
+}
+
 static void test_cli__the_default_database_is_in_the_data_folder(void **state)
 {
     (void)state;
@@ -363,6 +380,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cli__a_newer_database_is_5_and_left_alone),
     cmocka_unit_test(test_cli__a_locked_database_is_5),
     cmocka_unit_test(test_cli__a_full_disk_is_5),
+    cmocka_unit_test(test_cli__what_cannot_be_printed_is_5),
     cmocka_unit_test(test_cli__the_default_database_is_in_the_data_folder),
     cmocka_unit_test(test_cli__a_terminal_shows_a_bar_that_goes_away),
     cmocka_unit_test(test_cli__a_dumb_terminal_and_quiet_show_no_bar),

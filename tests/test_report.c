@@ -43,7 +43,7 @@ static void test_report__the_page_holds_picture_table_facts_spec_and_command(voi
     assert_non_null(strstr(page, "Toy &lt;9000&gt; &amp; co"));
     assert_non_null(strstr(page, "<td class=\"words\">IVF1024,PQ16</td>"));
     assert_non_null(strstr(page, "index: [&quot;IVF1024,Flat&quot;, &quot;IVF1024,PQ16&quot;]"));
-    assert_non_null(strstr(page, "ivfbench run experiments/fake.yaml\n"));
+    assert_non_null(strstr(page, "\nbuild/ivfbench run experiments/fake.yaml\n"));
     assert_non_null(strstr(page, "git checkout 0123456789abcdef0123456789abcdef01234567\n"));
     assert_non_null(strstr(page, "because, it &quot;said&quot; so"));
     assert_non_null(strstr(page, "base64,c3BlYyxzdGF0dXMs")); /* "spec,status," */
