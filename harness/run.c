@@ -90,7 +90,7 @@ static int store_trial_begin(struct run *r, const struct group *g, const struct 
         .gpus = t->gpus,
         .replicas = t->replicas,
         .float16 = t->float16,
-        .precomputed_tables = t->precomputed_tables,
+        .precomputed_tables = t->factory.m ? t->precomputed_tables : -1,
         .threads = t->threads,
         .seed = t->seed,
         .batch = t->batch,

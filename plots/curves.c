@@ -13,27 +13,28 @@ const char *const curves_value_names[CURVE_VALUES] = {
     "intersection_10", "search_ms", "search_ms_q1", "search_ms_q3", "qps",
     "qps_q1",          "qps_q3",    "train_s",      "add_s"};
 
-/* What tells curves apart, and how a label says it. */
+/* What tells curves apart, and how a label says it; of_index: what a key alone often decides. */
 static const struct setting {
     const char *column, *before, *after;
+    int of_index;
 } settings[] = {
-    {"index",              "",         ""         },
-    {"spec",               "spec ",    ""         },
-    {"dataset",            "",         ""         },
-    {"n",                  "n ",       ""         },
-    {"nq",                 "nq ",      ""         },
-    {"backend",            "",         ""         },
-    {"device",             "",         ""         },
-    {"gpus",               "",         " GPUs"    },
-    {"replicas",           "",         " replicas"},
-    {"storage",            "",         ""         },
-    {"float16",            "float16 ", ""         },
-    {"precomputed_tables", "tables ",  ""         },
-    {"threads",            "",         " threads" },
-    {"k",                  "k ",       ""         },
-    {"batch",              "batch ",   ""         },
-    {"commit",             "commit ",  ""         },
-    {"machine",            "machine ", ""         },
+    {"index",              "",         "",          0},
+    {"spec",               "spec ",    "",          0},
+    {"dataset",            "",         "",          0},
+    {"n",                  "n ",       "",          0},
+    {"nq",                 "nq ",      "",          0},
+    {"backend",            "",         "",          0},
+    {"device",             "",         "",          0},
+    {"gpus",               "",         " GPUs",     0},
+    {"replicas",           "",         " replicas", 0},
+    {"storage",            "",         "",          1},
+    {"float16",            "float16 ", "",          1},
+    {"precomputed_tables", "tables ",  "",          1},
+    {"threads",            "",         " threads",  0},
+    {"k",                  "k ",       "",          0},
+    {"batch",              "batch ",   "",          0},
+    {"commit",             "commit ",  "",          0},
+    {"machine",            "machine ", "",          0},
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
@@ -146,6 +147,34 @@ static int shared(const struct curves *c, const char *column)
     return 1;
 }
 
+/* The ith point is the first of its curve. */
+static int is_first(const struct curves *c, int i)
+{
+    return i == 0 || c->points[i].curve != c->points[i - 1].curve;
+}
+
+/* Curves with one key agree in a column, so that the key says it already. */
+static int follows_from_index(const struct curves *c, const char *column)
+{
+    for (int i = 1; i < c->npoints; i++)
+        for (int j = 0; is_first(c, i) && j < i; j++) {
+            int a = c->points[i].row, b = c->points[j].row;
+
+            if (is_first(c, j) &&
+                strcmp(csv_get(&c->csv, a, "index"), csv_get(&c->csv, b, "index")) == 0 &&
+                strcmp(csv_get(&c->csv, a, column), csv_get(&c->csv, b, column)) != 0)
+                return 0;
+        }
+    return 1;
+}
+
+/* The index is always told: a picture of one curve has a name in its key too. */
+static int is_told(const struct curves *c, const struct setting *s)
+{
+    if (s == settings) return 1;
+    return !shared(c, s->column) && !(s->of_index && follows_from_index(c, s->column));
+}
+
 /* A hash is known by its first digits, a switch by a word. */
 static void add_setting(struct text *out, const char *column, const char *value)
 {
@@ -157,7 +186,8 @@ static void add_setting(struct text *out, const char *column, const char *value)
         text_add(out, value);
 }
 
-static char *make_label(const struct curves *c, int row)
+/* told: which of the settings. */
+static char *make_label(const struct curves *c, int row, const int told[SETTINGS])
 {
     struct text label = {0};
     char *copy = NULL;
@@ -165,7 +195,7 @@ static char *make_label(const struct curves *c, int row)
     for (int i = 0; i < SETTINGS; i++) {
         const char *value = csv_get(&c->csv, row, settings[i].column);
 
-        if (!*value || (i > 0 && shared(c, settings[i].column))) continue;
+        if (!*value || !told[i]) continue;
         text_addf(&label, "%s%s", label.len > 0 ? " · " : "", settings[i].before);
         add_setting(&label, settings[i].column, value);
         text_add(&label, settings[i].after);
@@ -177,11 +207,15 @@ static char *make_label(const struct curves *c, int row)
 
 static int make_labels(struct curves *c)
 {
+    int told[SETTINGS];
+
     if (!(c->labels = mem_new(c->count, sizeof *c->labels))) return ERR_NOMEM;
+    for (int i = 0; i < SETTINGS; i++)
+        told[i] = is_told(c, &settings[i]);
     for (int i = 0; i < c->npoints; i++) {
         const struct curve_point *p = &c->points[i];
 
-        if (!c->labels[p->curve] && !(c->labels[p->curve] = make_label(c, p->row)))
+        if (is_first(c, i) && !(c->labels[p->curve] = make_label(c, p->row, told)))
             return ERR_NOMEM;
     }
     return 0;

@@ -137,6 +137,7 @@ static int add_fact(void *arg, const char *key, const char *value)
 {
     struct text *out = arg;
 
+    if (!*value || !strcmp(value, "[]")) return 0; /* not known here, or none */
     text_add(out, "<tr><th scope=\"row\">");
     for (; *key; key++)
         text_add_html(out, (char[]){(char)(*key == '_' ? ' ' : *key), '\0'});

@@ -24,5 +24,5 @@ set bmargin 4.2 + 1.2 * key_rows
 set tmargin 4.4
 set rmargin 4
 set label 1 title at graph 0, graph 1 offset 0, char 2.5 left noenhanced font ',17' textcolor '#111111'
-small = strlen(subtitle) > 105 ? ',8.5' : ',11'
+small = sprintf(',%.1f', strlen(subtitle) > 100 ? 1100. / strlen(subtitle) : 11)
 set label 2 subtitle at graph 0, graph 1 offset 0, char 1.1 left noenhanced font small textcolor '#555555'

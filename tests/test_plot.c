@@ -114,6 +114,23 @@ static void test_plot__labels_say_what_differs(void **state)
     curves_free(c);
 }
 
+static void test_plot__labels_leave_out_what_the_key_says(void **state)
+{
+    static const char rows[] = "status,index,storage,precomputed_tables,nprobe\n"
+                               "ok,\"IVF64,Flat\",u8,,1\n"
+                               "ok,\"IVF64,PQ8\",,1,1\n"
+                               "ok,\"IVF64,PQ8\",,0,1\n";
+    struct curves *c = NULL;
+
+    (void)state;
+    CHECK_OK(curves_create(&c, rows));
+    assert_int_equal(c->count, 3);
+    assert_string_equal(c->labels[0], "IVF64,Flat");
+    assert_string_equal(c->labels[1], "IVF64,PQ8 · tables on");
+    assert_string_equal(c->labels[2], "IVF64,PQ8 · tables off");
+    curves_free(c);
+}
+
 static void test_plot__every_figure_is_drawn_with_script_and_csv(void **state)
 {
     struct text csv = sweep_csv();
@@ -262,6 +279,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_plot__csv_is_read_as_rfc_4180_writes_it),
     cmocka_unit_test(test_plot__a_curve_is_what_shares_all_but_nprobe_and_seed),
     cmocka_unit_test(test_plot__labels_say_what_differs),
+    cmocka_unit_test(test_plot__labels_leave_out_what_the_key_says),
     cmocka_unit_test(test_plot__every_figure_is_drawn_with_script_and_csv),
     cmocka_unit_test(test_plot__the_title_is_shown_as_it_is),
     cmocka_unit_test(test_plot__the_script_draws_again_in_its_folder),
