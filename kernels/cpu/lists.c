@@ -45,8 +45,9 @@ size_t cpu_lists_bytes(const struct lists_desc *desc)
     if (desc->transform)
         model += applier_bytes(desc->transform->d_in, desc->d) +
                  (size_t)transformed_rows(desc->d) * (size_t)desc->d * sizeof(float);
+    /* 4 bytes a vector: its list while filling, its norm and a share of `nearby` afterwards */
     return model + n * ((size_t)row_bytes_of(desc) + (ids_fit_32(desc->n - 1) ? 4 : 8)) + n * 4 +
-           (size_t)desc->nlist * 16;
+           n * 4 / LISTS_STRIDE + (size_t)desc->nlist * 16;
 }
 
 void cpu_lists_free(struct backend *b, struct lists *l)
@@ -64,6 +65,8 @@ void cpu_lists_free(struct backend *b, struct lists *l)
     mem_free(l->rows);
     mem_free(l->ids32);
     mem_free(l->ids64);
+    mem_free(l->norm);
+    mem_free(l->nearby);
     scratch_free(l->scratch);
     mem_free(l);
 }
@@ -349,17 +352,56 @@ int cpu_lists_add(struct backend *b, struct lists *l, const struct block *x)
     return l->applier ? add_transformed(b, l, x) : add_rows(b, l, x);
 }
 
+const float *lists_unpack(const struct lists *l, int64_t list, int64_t pos, int64_t n, float *rows)
+{
+    const uint8_t *packed = l->rows + pos * l->row_bytes;
+    int d = l->desc.d;
+
+    if (l->desc.m) {
+        for (int64_t i = 0; i < n; i++)
+            codes_decode(packed + i * l->row_bytes, l->coarse + list * d, l->books, l->desc.m,
+                         l->dsub, rows + i * d);
+        return rows;
+    }
+    if (l->desc.storage == ELEM_F32) return (const float *)(const void *)packed;
+    rows_to_f32(l->desc.storage, packed, n * d, rows);
+    return rows;
+}
+
+/* What the second pass leaves to do once every row is in place: norms, and the way back to a list. */
+static int finish_arena(struct cpu *cpu, struct lists *l)
+{
+    int64_t strides = l->n / LISTS_STRIDE + 1;
+    int d = l->desc.d, rc;
+
+    if ((rc = cpu_scratch(cpu, TILE * (size_t)d * sizeof(float))) < 0) return rc;
+    if (!(l->norm = mem_new(l->n, sizeof *l->norm))) return ERR_NOMEM;
+    if (!(l->nearby = mem_new(strides, sizeof *l->nearby))) return ERR_NOMEM;
+#pragma omp parallel for schedule(dynamic, 16) num_threads(cpu->threads)
+    for (int64_t j = 0; j < l->desc.nlist; j++) {
+        for (int64_t pos = l->offset[j], end = l->offset[j + 1]; pos < end; pos += TILE) {
+            int64_t n = end - pos < TILE ? end - pos : TILE;
+
+            rows_norms(lists_unpack(l, j, pos, n, cpu_region(cpu)), n, d, l->norm + pos);
+        }
+        for (int64_t i = (l->offset[j] + LISTS_STRIDE - 1) / LISTS_STRIDE;
+             i * LISTS_STRIDE < l->offset[j + 1]; i++)
+            l->nearby[i] = (int32_t)j;
+    }
+    return 0;
+}
+
 int cpu_lists_end_pass(struct backend *b, struct lists *l)
 {
     int rc;
 
-    (void)b;
     if (l->pass == 0 && (rc = take_arena(l)) < 0) return rc;
     if (l->pass == 1) {
         mem_free(l->list_of);
         mem_free(l->cursor);
         l->list_of = NULL;
         l->cursor = NULL;
+        if ((rc = finish_arena(cpu_of(b), l)) < 0) return rc;
     }
     l->pass++;
     l->at = 0;

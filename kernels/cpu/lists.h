@@ -30,6 +30,8 @@ struct lists {
     uint8_t *rows;    /* [n][row_bytes] */
     uint32_t *ids32;  /* [n] where ids fit in 32 bits, else ids64 */
     int64_t *ids64;
+    float *norm;     /* [n]: |x|^2 of every vector, where its code says it is */
+    int32_t *nearby; /* the list of row 0, LISTS_STRIDE, 2 LISTS_STRIDE ... of the arena */
     double max_norm; /* at least the norm of every vector stored */
     int whole;       /* all values stored are whole numbers */
 
@@ -39,6 +41,24 @@ struct lists {
 static inline vid lists_id(const struct lists *l, int64_t pos)
 {
     return l->ids32 ? (vid)l->ids32[pos] : l->ids64[pos];
+}
+
+/*
+ * Rows pos ... pos + n - 1 of the arena, all of one list, as fp32 [n][d]: where they lie, or
+ * unpacked into rows.
+ */
+const float *lists_unpack(const struct lists *l, int64_t list, int64_t pos, int64_t n, float *rows);
+
+enum { LISTS_STRIDE = 64 };
+
+/* The list that row pos of the arena belongs to. */
+static inline int64_t lists_at(const struct lists *l, int64_t pos)
+{
+    int64_t list = l->nearby[pos / LISTS_STRIDE];
+
+    while (l->offset[list + 1] <= pos)
+        list++;
+    return list;
 }
 
 void scratch_free(struct scratch *s); /* NULL is allowed */

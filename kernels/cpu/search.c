@@ -60,7 +60,8 @@ struct scratch {
 
 /* A thread's region while it scans: rows as fp32, queries in panels, what gets through. */
 struct scan_space {
-    float *rows, *norm, *panels, *dot, *tmp_dist;
+    const float *norm; /* of the chunk's rows, in the arena */
+    float *rows, *panels, *dot, *tmp_dist;
     vid *tmp_ids;
     struct tile_hits *hits;
 };
@@ -70,7 +71,7 @@ struct scan_space {
 static size_t scan_bytes(int d, int k)
 {
     return sizeof(struct tile_hits) +
-           sizeof(float) * ((size_t)(CHUNK + TILE_QUERIES) * (size_t)d + 2 * CHUNK) +
+           sizeof(float) * ((size_t)(CHUNK + TILE_QUERIES) * (size_t)d + CHUNK) +
            (size_t)pool_cap(k) * (sizeof(float) + sizeof(vid));
 }
 
@@ -92,8 +93,8 @@ static struct scan_space scan_space_at(char *region, int d, int k)
     s.tmp_ids = (vid *)(s.hits + 1);
     s.tmp_dist = (float *)(s.tmp_ids + pool_cap(k));
     s.rows = s.tmp_dist + pool_cap(k);
-    s.norm = s.rows + CHUNK * (int64_t)d;
-    s.dot = s.norm + CHUNK;
+    s.dot = s.rows + CHUNK * (int64_t)d;
+    s.norm = NULL;
     s.panels = s.dot + CHUNK;
     return s;
 }
@@ -189,22 +190,6 @@ out:
 
 /* ---- exact distances, for the pools ---- */
 
-/* The list that row pos of the arena belongs to. */
-static int64_t list_at(const struct lists *l, int64_t pos)
-{
-    int64_t lo = 0, hi = l->desc.nlist; /* offset[lo] <= pos < offset[hi] */
-
-    while (hi - lo > 1) {
-        int64_t mid = lo + (hi - lo) / 2;
-
-        if (l->offset[mid] <= pos)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 static void exact_flat(const void *ctx, const int64_t *pos, int n, float *dist, vid *ids)
 {
     const struct query *query = ctx;
@@ -235,7 +220,7 @@ static void exact_pq(const void *ctx, const int64_t *pos, int n, float *dist, vi
         for (int j = 0; j < some; j++) {
             ids[i + j] = lists_id(l, pos[i + j]);
             code[j] = l->rows + pos[i + j] * l->row_bytes;
-            centroid[j] = l->coarse + list_at(l, pos[i + j]) * l->desc.d;
+            centroid[j] = l->coarse + lists_at(l, pos[i + j]) * l->desc.d;
         }
         if (dist)
             codes_distances(query->q, code, centroid, some, l->books, l->desc.m, l->dsub, dist + i);
@@ -278,24 +263,6 @@ static void list_active(const struct lists *l, struct scratch *s)
 }
 
 /* ---- scan: a chunk of a list times its visitors ---- */
-
-/* Rows pos ... pos + n - 1 of the arena as fp32: where they lie, or unpacked into space. */
-static const float *unpack(const struct lists *l, int64_t list, int64_t pos, int64_t n,
-                           struct scan_space *space)
-{
-    const uint8_t *rows = l->rows + pos * l->row_bytes;
-    int d = l->desc.d;
-
-    if (l->desc.m) {
-        for (int64_t i = 0; i < n; i++)
-            codes_decode(rows + i * l->row_bytes, l->coarse + list * d, l->books, l->desc.m,
-                         l->dsub, space->rows + i * d);
-        return space->rows;
-    }
-    if (l->desc.storage == ELEM_F32) return (const float *)(const void *)rows;
-    rows_to_f32(l->desc.storage, rows, n * d, space->rows);
-    return space->rows;
-}
 
 /* The pool of a query, for this thread alone. Another may hold it for a microsecond. */
 static struct pool *hold(struct scratch *s, int32_t query, const struct scan_space *space)
@@ -361,12 +328,12 @@ static void scan_tile(struct scratch *s, const int32_t *visitor, int some, const
 static void scan_chunk(const struct lists *l, struct scratch *s, int64_t list, int64_t pos,
                        int64_t n, struct scan_space *space)
 {
-    const float *rows = unpack(l, list, pos, n, space);
+    const float *rows = lists_unpack(l, list, pos, n, space->rows);
     const int32_t *visitor = s->visitor + s->start[list];
     int64_t visitors = s->start[list + 1] - s->start[list];
     int d = l->desc.d;
 
-    rows_norms(rows, n, d, space->norm);
+    space->norm = l->norm + pos;
     for (int64_t i = 0; i < visitors; i += TILE_QUERIES) {
         int some = visitors - i < TILE_QUERIES ? (int)(visitors - i) : TILE_QUERIES;
 
