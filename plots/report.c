@@ -11,7 +11,7 @@
 #include "plots/json.h"
 #include "report_css.h"
 
-/* Columns of the table: where rows differ in them or, for results, where any row has one. */
+/* Columns of the table: where rows that have one differ or, for results, where any row has one. */
 static const struct shown {
     const char *column, *title;
     int decimals; /* -1: as it is */
@@ -50,10 +50,14 @@ enum { SHOWN = sizeof shown / sizeof *shown };
 
 static int is_shown(const struct csv *csv, const struct shown *s)
 {
+    const char *first = "";
+
     for (int row = 0; row < csv->rows; row++) {
         const char *value = csv_get(csv, row, s->column);
 
-        if (s->result ? *value != '\0' : strcmp(value, csv_get(csv, 0, s->column)) != 0) return 1;
+        if (!*value) continue;
+        if (s->result || (*first && strcmp(value, first) != 0)) return 1;
+        first = value;
     }
     return 0;
 }

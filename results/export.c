@@ -110,8 +110,8 @@ static const char query[] =
     " AND (?3 IS NULL OR t.\"index\" GLOB ?3)"
     " AND (?4 = 0 OR t.run = ?4 OR t.id IN (SELECT trial FROM reuse WHERE reuse.run = ?4)))"
     " WHERE ?5 OR age = 1"
-    " ORDER BY spec, dataset_name, n, \"index\", fingerprint, backend, device, gpus, replicas,"
-    " storage, float16, precomputed_tables, threads, seed, k, batch, nprobe, attempt";
+    " ORDER BY spec, dataset_name, n, \"index\", fingerprint, backend, device NULLS LAST, gpus,"
+    " replicas, storage, float16, precomputed_tables, threads, seed, k, batch, nprobe, attempt";
 
 static void read_columns(struct export_row *row, sqlite3_stmt *st)
 {

@@ -61,8 +61,8 @@ extern const struct export_column export_columns[];
 extern const int export_columns_count;
 
 /*
- * Calls see for each row, ordered by spec, dataset, index, where it ran, seed, k, batch, nprobe;
- * stops at a negative return. Returns how many rows, or the code.
+ * Calls see for each row, ordered by spec, dataset, index, where it ran (what did not run comes
+ * last), seed, k, batch, nprobe; stops at a negative return. Returns how many rows, or the code.
  */
 int export_each(struct store *db, const struct export_filter *filter,
                 int (*see)(void *arg, const struct export_row *row), void *arg);

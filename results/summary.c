@@ -173,18 +173,27 @@ static int see(void *arg, const struct export_row *row)
     return rc;
 }
 
+/* The first that a row has in a column; "" where none does. */
+static const char *first_of(const struct summary *t, int column)
+{
+    for (int r = 0; r < t->rows; r++)
+        if (*t->cells[r][column]) return t->cells[r][column];
+    return "";
+}
+
+/* Rows without it, as PQ has no storage and what was skipped no device, do not count. */
 static int differs(const struct summary *t, int column)
 {
-    for (int r = 1; r < t->rows; r++)
-        if (strcmp(t->cells[r][column], t->cells[0][column]) != 0) return 1;
+    const char *first = first_of(t, column);
+
+    for (int r = 0; r < t->rows; r++)
+        if (*t->cells[r][column] && strcmp(t->cells[r][column], first) != 0) return 1;
     return 0;
 }
 
 static int present(const struct summary *t, int column)
 {
-    for (int r = 0; r < t->rows; r++)
-        if (*t->cells[r][column]) return 1;
-    return 0;
+    return *first_of(t, column) != '\0';
 }
 
 static int is_column(const struct summary *t, int column)
@@ -265,12 +274,12 @@ static void add_shared(struct text *out, const struct summary *t)
     int used = 0;
 
     for (int i = 0; i < COLUMNS; i++) {
-        int room = width(shown[i].title) + 1 + width(t->cells[0][i]);
+        int room = width(shown[i].title) + 1 + width(first_of(t, i));
 
         if (is_column(t, i) || !present(t, i)) continue;
         if (used > 0) text_add(out, used + 2 + room > LINE ? ",\n" : ", ");
         used = used > 0 && used + 2 + room <= LINE ? used + 2 + room : room;
-        text_addf(out, "%s %s", shown[i].title, t->cells[0][i]);
+        text_addf(out, "%s %s", shown[i].title, first_of(t, i));
     }
     text_add(out, "\n\n");
 }

@@ -1,6 +1,6 @@
 /*
  * Results for eyes. What all rows share stands in one line above; a column is there only where
- * rows differ in it or where it is a result that some row has.
+ * the rows that have it differ in it or where it is a result that some row has.
  */
 #ifndef IVF_SUMMARY_H
 #define IVF_SUMMARY_H

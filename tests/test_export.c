@@ -189,6 +189,32 @@ static void test_export__the_table_says_once_what_all_rows_share(void **state)
     store_close(db);
 }
 
+static void test_export__what_a_row_does_not_have_makes_no_column(void **state)
+{
+    struct store *db = open_fresh();
+    int64_t run = fake_run(db);
+    struct store_trial flat = fake_trial(run, "IVF1024,Flat", 1, 8);
+    struct store_trial pq = fake_trial(run, "IVF1024,PQ16", 1, 8);
+    struct store_trial none = fake_trial(run, "IVF1024,Flat", 1, 1);
+    struct text out = {0};
+
+    (void)state;
+    flat.precomputed_tables = -1;
+    pq.storage = NULL;
+    none.device = NULL;
+    CHECK_OK(fake_store(db, &none, STATUS_SKIPPED));
+    CHECK_OK(fake_store(db, &flat, STATUS_OK));
+    CHECK_OK(fake_store(db, &pq, STATUS_OK));
+    assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_TABLE, &out), 3);
+    assert_non_null(strstr(text_get(&out),
+                           " device Toy <9000> & co,\ngpus 0, replicas 1, storage u8,"
+                           " float16 off, tables on,"));
+    assert_non_null(strstr(text_get(&out), "\nindex         nprobe     R@1"));
+    assert_true(strstr(text_get(&out), "skipped") > strstr(text_get(&out), "Flat       8"));
+    text_clear(&out);
+    store_close(db);
+}
+
 struct failing {
     struct store *db;
     enum export_format format;
@@ -224,6 +250,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_export__filters_take_globs),
     cmocka_unit_test(test_export__a_run_shows_what_it_found_finished),
     cmocka_unit_test(test_export__the_table_says_once_what_all_rows_share),
+    cmocka_unit_test(test_export__what_a_row_does_not_have_makes_no_column),
     cmocka_unit_test(test_export__every_format_survives_every_failed_alloc),
 };
 
