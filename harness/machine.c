@@ -1,12 +1,11 @@
 #include "harness/machine.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <yaml.h>
@@ -77,17 +76,49 @@ static int64_t number_in(const char *path)
     return strtoll(first_line(path, line, sizeof line), NULL, 10); /* "max" gives 0 */
 }
 
+/* The smallest limit of the group at root/path and of those it lies in; path is cut short. */
+static int64_t group_limit(const char *root, char *path, const char *limit_file)
+{
+    int64_t least = INT64_MAX;
+    char file[1024], *slash;
+
+    for (path[strcspn(path, "\n")] = '\0';; *slash = '\0') {
+        int64_t limit;
+
+        snprintf(file, sizeof file, "%s%s/%s", root, path, limit_file);
+        limit = number_in(file);
+        if (limit > 0 && limit < least) least = limit;
+        if (!(slash = strrchr(path, '/'))) return least;
+    }
+}
+
+/* Lines of /proc/self/cgroup are 0::<path>, or <number>:memory:<path> of the old kind. */
+static int64_t memory_limit(void)
+{
+    FILE *f = fopen("/proc/self/cgroup", "r");
+    int64_t least = INT64_MAX;
+    char line[512];
+
+    while (f && fgets(line, sizeof line, f)) {
+        char *path = strchr(line, '/');
+        int64_t limit = INT64_MAX;
+
+        if (path && strncmp(line, "0::", 3) == 0)
+            limit = group_limit("/sys/fs/cgroup", path, "memory.max");
+        else if (path && strstr(line, ":memory:"))
+            limit = group_limit("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes");
+        if (limit < least) least = limit;
+    }
+    if (f) fclose(f);
+    return least;
+}
+
 int64_t machine_memory_bytes(void)
 {
-    static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
-                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
     int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    int64_t limit = memory_limit();
 
-    for (int i = 0; i < 2; i++) {
-        int64_t limit = number_in(limits[i]);
-
-        if (limit > 0 && limit < bytes) bytes = limit;
-    }
+    if (limit < bytes) bytes = limit;
     return bytes > 0 ? bytes : 0;
 }
 
@@ -228,21 +259,30 @@ struct store_software machine_software_row(const struct machine *m)
                                    .facts = text_get(&m->software)};
 }
 
+/* A line of /proc/self/status in bytes; 0 where the kernel does not have it. */
+static int64_t status_bytes(const char *key)
+{
+    char value[64];
+
+    field("/proc/self/status", key, value, sizeof value);
+    return strtoll(value, NULL, 10) * 1024;
+}
+
+static int64_t peak_before; /* a peak that could not be reset; 0: it was */
+
 void machine_peak_reset(void)
 {
     int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
 
-    if (fd < 0) return;
-    if (write(fd, "5", 1) < 0) errno = 0; /* not allowed here: the peak is then the process's */
-    close(fd);
+    malloc_trim(0); /* what was freed but kept by the allocator is not held */
+    peak_before = fd >= 0 && write(fd, "5", 1) == 1 ? 0 : status_bytes("VmHWM");
+    if (fd >= 0) close(fd);
 }
 
 int64_t machine_peak_bytes(void)
 {
-    struct rusage usage;
-    char value[64];
+    int64_t peak = status_bytes("VmHWM");
 
-    field("/proc/self/status", "VmHWM", value, sizeof value);
-    if (*value) return strtoll(value, NULL, 10) * 1024;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+    /* The mark counts file pages too. Those of now are those of then: data is read, not mapped. */
+    return peak <= peak_before ? -1 : peak - status_bytes("RssFile") - status_bytes("RssShmem");
 }

@@ -36,15 +36,21 @@ int machine_binary(struct hash *out);
 void machine_cpu(char model[96]); /* "AMD EPYC 9654 96-Core Processor" */
 const char *machine_simd(void);   /* the widest this processor has: "AVX-512", "AVX2", ... */
 
-/* Memory of the machine or, if less, of the control group; 0: unknown. */
+/*
+ * Memory of the machine or, if less, of the smallest of the control groups this process is in, as
+ * far as they can be seen; 0: unknown. All of it, whoever uses it now: what others hold today says
+ * nothing about the hour in which a run will need its most.
+ */
 int64_t machine_memory_bytes(void);
 
 /* Rounds up to 1/16 of the power of two below: what is installed, not what the kernel left. */
 int64_t machine_round_gib(int64_t bytes);
 
 /*
- * The most memory this process has held since the last machine_peak_reset; where the kernel
- * does not let us reset, since it began.
+ * The most anonymous memory this process has held since the last machine_peak_reset: pages of
+ * programs and of mapped files do not count, the kernel may drop them. As resident, so memory taken
+ * but never touched does not count either. -1: not known, because the kernel does not let us reset
+ * its high-water mark and the process held more before. One thread at a time.
  */
 void machine_peak_reset(void);
 int64_t machine_peak_bytes(void);

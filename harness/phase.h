@@ -1,4 +1,8 @@
-/* How long a part of the work took and how much memory it held: open, train, add, truth, search. */
+/*
+ * How long a part of the work took and how much memory it held at most: open, train, add, truth,
+ * search, evaluate. peak_host is all the process's anonymous memory while the phase lasted (what it
+ * found included, not what it added): what must have fitted. See machine_peak_bytes.
+ */
 #ifndef IVF_PHASE_H
 #define IVF_PHASE_H
 

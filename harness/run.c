@@ -23,7 +23,7 @@ struct search {
     float *dist; /* [nq][k] of the trial, k up to the group's largest */
     vid *ids, *first_ids;
     struct samples *warm, *timed; /* warm: the cold first pass, then the warm-up */
-    struct phase phase;
+    struct phase searching, evaluating;
     struct evaluation evaluation;
 };
 
@@ -167,7 +167,8 @@ static int store_result(struct search *s)
     int rc;
 
     if ((rc = store_phases(db, b->phase, b->nphases)) < 0) return rc;
-    if ((rc = store_phases(db, &s->phase, 1)) < 0) return rc;
+    if ((rc = store_phases(db, &s->searching, 1)) < 0) return rc;
+    if ((rc = store_phases(db, &s->evaluating, 1)) < 0) return rc;
     if ((rc = store_samples(db, "first", s->warm, 0, 1)) < 0) return rc;
     if ((rc = store_samples(db, "warmup", s->warm, 1, s->warm->n)) < 0) return rc;
     if ((rc = store_samples(db, "search", s->timed, 0, s->timed->n)) < 0) return rc;
@@ -208,7 +209,7 @@ static int search_passes(struct search *s, const struct trial *t)
     int rc;
 
     s->warm->n = s->timed->n = 0;
-    phase_begin(&s->phase, "search", s->b->b);
+    phase_begin(&s->searching, "search", s->b->b);
     if ((rc = search_pass(s, t, s->warm)) < 0) return rc;
     memcpy(s->first_ids, s->ids, bytes);
     while (timing_warming(s->warm->wall, s->warm->n, spec->warmup)) {
@@ -219,7 +220,7 @@ static int search_passes(struct search *s, const struct trial *t)
         if ((rc = search_pass(s, t, s->timed)) < 0) return rc;
         if ((rc = build_tell(s->b, "search", s->timed->n, 0)) < 0) return rc;
     }
-    phase_end(&s->phase, s->b->b);
+    phase_end(&s->searching, s->b->b);
     return 0;
 }
 
@@ -229,7 +230,9 @@ static int search_and_evaluate(struct search *s, const struct trial *t)
     int rc;
 
     if ((rc = search_passes(s, t)) < 0) return rc;
+    phase_begin(&s->evaluating, "evaluate", s->b->b);
     if ((rc = evaluate(&s->evaluation, s->b, t, s->dist, s->ids)) < 0) return rc;
+    phase_end(&s->evaluating, s->b->b);
     if (memcmp(s->first_ids, s->ids, bytes) != 0)
         evaluation_doubt(&s->evaluation, "answers differ between passes");
     return text_failed(&s->evaluation.doubt);
