@@ -53,7 +53,7 @@ struct lists_desc {
     enum elem storage; /* element type of Flat rows */
     int64_t n;         /* vectors that will be added, at most */
     /* From the d_in dimensions of blocks and queries to d; NULL: none. Copied by lists_create;
-       lists_bytes and search_bytes look at its d_in alone. */
+       what tells bytes looks at its d_in alone. */
     const struct transform *transform;
 };
 
@@ -166,8 +166,13 @@ struct backend_ops {
     int (*lists_search)(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
                         int nprobe, float *dist, vid *ids);
 
-    /* Bytes that lists of desc, and a search of them, will take: what `plan` prints. */
+    /*
+     * Bytes, as `plan` prints them, that will be held by: full lists of desc; besides, filling
+     * them; a knn of vectors of d, besides its arguments; lists_reserve.
+     */
     size_t (*lists_bytes)(const struct lists_desc *desc);
+    size_t (*fill_bytes)(const struct lists_desc *desc);
+    size_t (*knn_bytes)(int d, int k, int threads);
     size_t (*search_bytes)(const struct lists_desc *desc, int64_t nq, int k, int nprobe,
                            int threads);
 };

@@ -55,6 +55,32 @@ static void test_truth__blocks_in_any_order_give_the_same(void **state)
     }
 }
 
+/* At this d the CPU takes 512 rows at once, whatever the block: 1,100 are two parts and a rest. */
+static void test_truth__a_block_of_several_parts_is_one_block(void **state)
+{
+    enum { WIDE = 8192, ROWS = 1100, FEW = 3, NEAR = 5 };
+    float *rows = testing_guarded((int64_t)ROWS * WIDE, sizeof *rows), dist[FEW * NEAR];
+    struct block block = {.d = WIDE, .rows = ROWS, .ptr = rows, .first = 40};
+    float want[FEW * NEAR], *queries = rows + (int64_t)(ROWS - FEW) * WIDE;
+    vid ids[FEW * NEAR], want_ids[FEW * NEAR];
+    struct truth *t = NULL;
+
+    (void)state;
+    made_rows(0, testing_seed() + 3, ROWS, WIDE, rows);
+    memcpy(rows, rows + (int64_t)(ROWS - 1) * WIDE, WIDE * sizeof *rows); /* a tie of the ends */
+    ref_knn(rows, ROWS, queries, FEW, WIDE, NEAR, want, want_ids);
+    CHECK_OK(truth_create(&t, made_backend(2), queries, FEW, WIDE, NEAR));
+    CHECK_OK(truth_add(t, &block));
+    CHECK_OK(truth_get(t, dist, ids));
+    truth_free(t);
+    assert_memory_equal(dist, want, sizeof dist);
+    for (int i = 0; i < FEW * NEAR; i++)
+        assert_int_equal(ids[i], want_ids[i] + 40);
+    assert_int_equal(ids[(FEW - 1) * NEAR], 40);
+    assert_int_equal(ids[(FEW - 1) * NEAR + 1], 40 + ROWS - 1);
+    testing_guarded_free(rows);
+}
+
 static void test_truth__places_are_unfilled_until_there_are_rows(void **state)
 {
     struct truth *t = NULL;
@@ -173,6 +199,7 @@ static void test_truth__shipped_truth_of_bigann9k_is_reproduced(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_truth__blocks_in_any_order_give_the_same),
+    cmocka_unit_test(test_truth__a_block_of_several_parts_is_one_block),
     cmocka_unit_test(test_truth__places_are_unfilled_until_there_are_rows),
     cmocka_unit_test(test_truth__k_out_of_range_is_refused),
     cmocka_unit_test(test_truth__every_failed_alloc_is_survived),

@@ -42,6 +42,7 @@ int cpu_code_means(struct backend *b, const struct mat *r, int m, struct buf cod
                    struct buf count);
 int cpu_knn(struct backend *b, const struct block *x, const struct mat *q, int k, struct buf dist,
             struct buf ids);
+size_t cpu_knn_bytes(int d, int k, int threads);
 int cpu_lists_create(struct backend *b, struct lists **out, const struct lists_desc *desc,
                      const float *coarse, const float *books);
 void cpu_lists_free(struct backend *b, struct lists *l);
@@ -50,6 +51,7 @@ int cpu_lists_add(struct backend *b, struct lists *l, const struct block *x);
 int cpu_lists_end_pass(struct backend *b, struct lists *l);
 int cpu_lists_sizes(struct backend *b, const struct lists *l, int64_t *size);
 size_t cpu_lists_bytes(const struct lists_desc *desc);
+size_t cpu_fill_bytes(const struct lists_desc *desc);
 int cpu_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe);
 int cpu_lists_search(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
                      int nprobe, float *dist, vid *ids);

@@ -1,7 +1,8 @@
 /*
- * Exact nearest neighbours of a block by brute force: the block as fp32 once, then each thread
- * multiplies a tile of queries by it, chunk by chunk, and pools what may still win. A block's
- * winners are merged with those of the blocks before.
+ * Exact nearest neighbours of a block by brute force: a part of the block as fp32 once, then each
+ * thread multiplies a tile of queries by it, chunk by chunk, and pools what may still win. A part's
+ * winners are merged with those of the parts before. A part has a size of its own, so that memory
+ * does not grow with the block, be it of bytes that become four times as long.
  */
 #include <math.h>
 #include <omp.h>
@@ -14,11 +15,12 @@
 #include "kernels/cpu/rows.h"
 
 enum { TILE_Q = 64, CHUNK = 512 };
+enum { PART_BYTES = 16 << 20 }; /* of rows as fp32, or one chunk */
 
-/* The block, as all threads see it. */
+/* A part of the block, as all threads see it. */
 struct work {
-    const struct block *x;
-    float *rows, *norm; /* [rows][d] as fp32; [rows] */
+    struct block x;
+    float *rows, *norm; /* [x.rows][d] as fp32; [x.rows] */
     double max_norm;
     int whole;
     const struct mat *q;
@@ -67,7 +69,7 @@ static struct space space_at(char *region, int k)
     return s;
 }
 
-/* pool_exact: pos is the row in the block. */
+/* pool_exact: pos is the row in the part. */
 static void exact(const void *ctx, const int64_t *pos, int n, float *dist, vid *ids)
 {
     const struct query *query = ctx;
@@ -80,13 +82,13 @@ static void exact(const void *ctx, const int64_t *pos, int n, float *dist, vid *
 
         for (int j = 0; j < some; j++) {
             row[j] = w->rows + pos[i + j] * d;
-            ids[i + j] = w->x->first + pos[i + j];
+            ids[i + j] = w->x.first + pos[i + j];
         }
         if (dist) rows_distances(ELEM_F32, query->q, row, some, d, dist + i);
     }
 }
 
-/* Pools that already know how near a row must come, from the blocks before. */
+/* Pools that already know how near a row must come, from the parts before. */
 static void start_tile(const struct work *w, struct space *s, int64_t first, int64_t nq)
 {
     int64_t cap = pool_cap(w->k);
@@ -111,7 +113,7 @@ static void start_tile(const struct work *w, struct space *s, int64_t first, int
     }
 }
 
-/* The k first of what was found before and what this block brings. */
+/* The k first of what was found before and what this part brings. */
 static void merge(const struct work *w, struct space *s, struct pool *p, int64_t qi)
 {
     int k = w->k, found = k;
@@ -141,8 +143,8 @@ static void knn_tile(const struct work *w, struct space *s, int64_t first, int64
     const float *q = (const float *)w->q->data.ptr + first * d;
 
     start_tile(w, s, first, nq);
-    for (int64_t j = 0; j < w->x->rows; j += CHUNK) {
-        int64_t n = w->x->rows - j < CHUNK ? w->x->rows - j : CHUNK;
+    for (int64_t j = 0; j < w->x.rows; j += CHUNK) {
+        int64_t n = w->x.rows - j < CHUNK ? w->x.rows - j : CHUNK;
 
         product(q, nq, w->rows + j * d, n, d, s->dot);
         for (int64_t i = 0; i < nq; i++)
@@ -152,16 +154,14 @@ static void knn_tile(const struct work *w, struct space *s, int64_t first, int64
         merge(w, s, s->pool + i, first + i);
 }
 
-/* The block as fp32, its norms and what bounds them. */
-static int prepare(struct work *w, struct cpu *cpu)
+/* The part as fp32, its norms and what bounds them. */
+static void prepare(struct work *w, const struct cpu *cpu)
 {
-    const struct block *x = w->x;
+    const struct block *x = &w->x;
     size_t row_bytes = (size_t)x->d * elem_bytes(x->elem);
     float max = 0;
     int whole = 1;
 
-    if (!(w->norm = mem_new(x->rows, sizeof *w->norm))) return ERR_NOMEM;
-    if (!(w->rows = mem_new(x->rows * x->d, sizeof *w->rows))) return ERR_NOMEM;
 #pragma omp parallel for num_threads(cpu->threads) reduction(max : max) reduction(&& : whole)
     for (int64_t i = 0; i < x->rows; i++) {
         float *row = w->rows + i * x->d;
@@ -173,24 +173,51 @@ static int prepare(struct work *w, struct cpu *cpu)
     }
     w->max_norm = sqrt(max);
     w->whole = whole;
-    return 0;
+}
+
+static int64_t part_rows(int d)
+{
+    int64_t rows = PART_BYTES / ((int64_t)d * (int64_t)sizeof(float));
+
+    return rows < CHUNK ? CHUNK : rows;
+}
+
+size_t cpu_knn_bytes(int d, int k, int threads)
+{
+    return (size_t)part_rows(d) * ((size_t)d + 1) * sizeof(float) +
+           (size_t)threads * space_bytes(k);
+}
+
+static void knn_part(struct work *w, const struct cpu *cpu)
+{
+    int64_t nq = w->q->rows;
+
+    prepare(w, cpu);
+#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
+    for (int64_t i = 0; i < nq; i += TILE_Q) {
+        struct space s = space_at(cpu_region(cpu), w->k);
+
+        knn_tile(w, &s, i, nq - i < TILE_Q ? nq - i : TILE_Q);
+    }
 }
 
 int cpu_knn(struct backend *b, const struct block *x, const struct mat *q, int k, struct buf dist,
             struct buf ids)
 {
     struct cpu *cpu = cpu_of(b);
-    struct work w = {.x = x, .q = q, .k = k, .dist = dist.ptr, .ids = ids.ptr};
-    int rc;
+    struct work w = {.x = *x, .q = q, .k = k, .dist = dist.ptr, .ids = ids.ptr};
+    int64_t most = part_rows(x->d) < x->rows ? part_rows(x->d) : x->rows;
+    size_t row_bytes = (size_t)x->d * elem_bytes(x->elem);
+    int rc = ERR_NOMEM;
 
-    if ((rc = prepare(&w, cpu)) < 0) goto out;
+    if (!(w.norm = mem_new(most, sizeof *w.norm))) goto out;
+    if (!(w.rows = mem_new(most * x->d, sizeof *w.rows))) goto out;
     if ((rc = cpu_scratch(cpu, space_bytes(k))) < 0) goto out;
-#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
-    for (int64_t i = 0; i < (q->rows + TILE_Q - 1) / TILE_Q; i++) {
-        struct space s = space_at(cpu_region(cpu), k);
-        int64_t left = q->rows - i * TILE_Q;
-
-        knn_tile(&w, &s, i * TILE_Q, left < TILE_Q ? left : TILE_Q);
+    for (int64_t i = 0; i < x->rows; i += most) {
+        w.x.ptr = (const char *)x->ptr + (size_t)i * row_bytes;
+        w.x.first = x->first + i;
+        w.x.rows = x->rows - i < most ? x->rows - i : most;
+        knn_part(&w, cpu);
     }
 out:
     mem_free(w.rows);

@@ -42,12 +42,18 @@ size_t cpu_lists_bytes(const struct lists_desc *desc)
     size_t n = (size_t)desc->n, model = (size_t)desc->nlist * ((size_t)desc->d + 1) * 4;
 
     if (desc->m) model += 2 * (size_t)KSUB * (size_t)desc->d * 4;
-    if (desc->transform)
-        model += applier_bytes(desc->transform->d_in, desc->d) +
-                 (size_t)transformed_rows(desc->d) * (size_t)desc->d * sizeof(float);
-    /* 4 bytes a vector: its list while filling, its norm and a share of `nearby` afterwards */
+    if (desc->transform) model += applier_bytes(desc->transform->d_in, desc->d);
+    /* besides the row: its id, its norm and a share of `nearby` */
     return model + n * ((size_t)row_bytes_of(desc) + (ids_fit_32(desc->n - 1) ? 4 : 8)) + n * 4 +
-           n * 4 / LISTS_STRIDE + (size_t)desc->nlist * 16;
+           n * 4 / LISTS_STRIDE + (size_t)desc->nlist * sizeof(int64_t);
+}
+
+/* The list of every vector is not among it: norms, of the same size, take its place. */
+size_t cpu_fill_bytes(const struct lists_desc *desc)
+{
+    size_t transformed = (size_t)transformed_rows(desc->d) * (size_t)desc->d * sizeof(float);
+
+    return (size_t)desc->nlist * sizeof(int64_t) + (desc->transform ? transformed : 0);
 }
 
 void cpu_lists_free(struct backend *b, struct lists *l)
