@@ -61,8 +61,8 @@ size_t opq_train_bytes(int opq_m, int d_in, int d_out, int64_t rows)
     size_t n = (size_t)sampled(rows), out = (size_t)d_out, m = (size_t)opq_m;
     size_t d = (size_t)larger(d_in, d_out);
 
-    /* rows and what is made of them, twice each, and the sample as it came; books; LAPACK's share */
-    return n * (16 * d + 8 * out + 3 * m) + 20 * KSUB * out + 64 * d * d +
+    /* rows and what is made of them, twice each; books; LAPACK's share; who was drawn */
+    return n * (8 * d + 8 * out + 3 * m) + 20 * KSUB * out + 64 * d * d +
            (size_t)rows * sizeof(int64_t);
 }
 
@@ -114,13 +114,16 @@ static int take_rows(struct work *w, const struct mat *x, int64_t rows, int d_ou
     int rc;
 
     if ((rc = sample_rows(w->b, x, rows, OPQ_ROWS, w->desc->seed, &sample)) < 0) goto out;
-    if ((rc = work_alloc(w, sample.rows, d_out)) < 0) goto out;
     rc = ERR_NOMEM;
     if (!(host = mem_new(sample.rows * x->d, sizeof *host))) goto out;
     if ((rc = w->b->ops->download(w->b, host, sample.data, 0, sample.data.bytes)) < 0) goto out;
+    w->b->ops->release(w->b, &sample.data); /* the work takes its place */
+    if ((rc = work_alloc(w, sample.rows, d_out)) < 0) goto out;
     for (int64_t i = 0; i < sample.rows; i++)
         for (int j = 0; j < x->d; j++)
             w->rows[i * w->d + j] = host[i * x->d + j];
+    mem_free(host);
+    host = NULL;
     if ((rc = centre(w->rows, sample.rows, w->d, x->d)) < 0) goto out;
     rc = w->b->ops->upload(w->b, w->x.data, 0, w->rows, w->x.data.bytes);
 out:
