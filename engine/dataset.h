@@ -96,6 +96,8 @@ int dataset_truth(struct dataset *ds, int k, vid *ids);
  * thread reads two blocks ahead. A block is valid until the next call on the stream. A fault of
  * the reader's comes after the blocks before it, and again from every later call.
  */
+enum { STREAM_BLOCKS = 3 }; /* that a stream holds: one handed out, two ahead */
+
 struct stream;
 int stream_open(struct stream **out, struct dataset *ds, enum part part, int64_t first,
                 int64_t rows, int64_t block_rows);

@@ -14,7 +14,7 @@
 #include "engine/base/mem.h"
 #include "engine/base/thread.h"
 
-enum { RING = 3 };
+enum { RING = STREAM_BLOCKS };
 
 struct stream {
     struct dataset *ds;

@@ -20,11 +20,6 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 int build_tell(struct build *b, const char *stage, int64_t done, int64_t total)
 {
     b->run->watch.stage(b->run->watch.arg, stage, done, total);
@@ -73,14 +68,6 @@ static int open_all(struct build *b)
     phase_end(phase, b->b);
     b->nphases++;
     return 0;
-}
-
-static int64_t block_rows(const struct build *b, int64_t rows)
-{
-    int64_t row_bytes = (int64_t)elem_bytes(b->data->elem) * b->data->d;
-    int64_t most = larger(b->run->plan->spec->add_batch, BUILD_BLOCK_BYTES / row_bytes);
-
-    return larger(1, smaller(rows, most));
 }
 
 static struct ivf_desc index_desc(struct build *b)
@@ -243,7 +230,7 @@ static int add_pass(struct build *b, int pass, struct brute *brute)
     struct block block;
     int rc, more;
 
-    if ((rc = stream_open(&s, b->ds, PART_BASE, 0, n, block_rows(b, n))) < 0) goto out;
+    if ((rc = stream_open(&s, b->ds, PART_BASE, 0, n, plan_block_rows(b->run->plan))) < 0) goto out;
     while ((more = stream_next(s, &block)) > 0) {
         if ((rc = ivf_add(b->ix, &block)) < 0) goto out;
         if (brute && (rc = brute_add(brute, &block)) < 0) goto out;
@@ -255,23 +242,22 @@ out:
     return rc;
 }
 
-/* Fills the index; truth is found on the way and its time counted apart. */
+/* Fills the index; truth is found on the way, its time counted apart. */
 static int add(struct build *b)
 {
     struct brute brute = {0};
     struct phase *phase = &b->phase[b->nphases];
-    int64_t before;
     int rc;
 
-    if ((rc = brute_begin(&brute, b)) < 0) goto out;
-    before = brute.ns;
     phase_begin(phase, "add", b->b);
+    if ((rc = brute_begin(&brute, b)) < 0) goto out;
     for (int pass = 0; pass < ivf_passes(b->ix); pass++)
         if ((rc = add_pass(b, pass, pass == 0 ? &brute : NULL)) < 0) goto out;
+    if ((rc = brute_end(&brute, b)) < 0) goto out;
     phase_end(phase, b->b);
+    phase->wall_ns -= brute.ns;
     b->nphases++;
-    phase->wall_ns -= brute.ns - before;
-    rc = brute_end(&brute, b);
+    brute_note(&brute, b, phase->peak_host);
 out:
     brute_clear(&brute);
     return rc;

@@ -15,7 +15,6 @@ extern "C" {
 #endif
 
 enum { BUILD_PHASES = 4 };
-enum { BUILD_BLOCK_BYTES = 8 << 20 }; /* read at once: large enough for any disk */
 
 /* A zeroed one is empty. */
 struct build {

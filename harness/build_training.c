@@ -49,7 +49,7 @@ static int put(struct upload *u, const void *rows, int64_t count)
 
 static int64_t block_rows(const struct upload *u)
 {
-    int64_t most = BUILD_BLOCK_BYTES / (int64_t)u->row_bytes;
+    int64_t most = PLAN_BLOCK_BYTES / (int64_t)u->row_bytes;
 
     return most < 1 ? 1 : most < u->x->rows ? most : u->x->rows;
 }

@@ -8,23 +8,10 @@
 #include "engine/base/mem.h"
 #include "engine/measure.h"
 
-enum {
-    DEPTH = 100, /* neighbours found where no k of the plan asks for more */
-    CHECKED = 8, /* queries that check a truth which was not computed just now */
-};
+enum { CHECKED = 8 }; /* queries that check a truth which was not computed just now */
 
 /* Relative: shipped truths were computed in fp32, where near ties may have changed places. */
 static const double TOLERANCE = 1e-4;
-
-static int depth(const struct build *b)
-{
-    const struct plan *plan = b->run->plan;
-    int k = DEPTH;
-
-    for (int i = 0; i < plan->ntrials; i++)
-        if (plan->trials[i].k > k) k = plan->trials[i].k;
-    return b->data->n < k ? (int)b->data->n : k;
-}
 
 static struct cache_artifact truth_artifact(const struct build *b)
 {
@@ -48,8 +35,7 @@ static int find_truth(struct brute *t, struct build *b)
     int64_t places;
     int rc;
 
-    b->truth_k = depth(b);
-    if (b->data->truth_k && b->data->truth_k < b->truth_k) b->truth_k = b->data->truth_k;
+    b->truth_k = plan_truth_k(b->run->plan);
     places = b->data->nq * b->truth_k;
     if (!(b->truth = mem_new(places, sizeof *b->truth))) return ERR_NOMEM;
     if (b->data->truth_k) {
@@ -210,22 +196,26 @@ out:
 int brute_end(struct brute *t, struct build *b)
 {
     int64_t began = clock_ns();
-    struct cache_artifact a;
-    int rc;
+    int rc = t->all ? truth_get(t->t, b->truth_dist, b->truth) : check(t, b);
 
-    if ((rc = t->all ? truth_get(t->t, b->truth_dist, b->truth) : check(t, b)) < 0) return rc;
     t->ns += clock_ns() - began;
+    return rc;
+}
+
+void brute_note(const struct brute *t, struct build *b, int64_t peak_host)
+{
+    struct cache_artifact a;
+
     b->phase[b->nphases++] = (struct phase){.name = "truth",
                                             .wall_ns = t->ns,
                                             .device_ns = -1,
-                                            .peak_host = -1,
+                                            .peak_host = peak_host,
                                             .peak_device = -1,
                                             .cached = t->cached};
-    if (!t->all) return 0;
+    if (!t->all) return;
     a = truth_artifact(b);
     a.ns = t->ns;
     build_keep(b, &a);
-    return 0;
 }
 
 void brute_clear(struct brute *t)

@@ -27,8 +27,11 @@ struct brute {
 int brute_begin(struct brute *t, struct build *b);
 int brute_add(struct brute *t, const struct block *x);
 
-/* After the last block: truth is in b, a disagreement in b->doubt, phase "truth" is noted. */
+/* After the last block: truth is in b, a disagreement in b->doubt. */
 int brute_end(struct brute *t, struct build *b);
+
+/* Notes phase "truth", and keeps a truth just computed. It shares its pass, so its peak, with add. */
+void brute_note(const struct brute *t, struct build *b, int64_t peak_host);
 void brute_clear(struct brute *t);
 
 /*

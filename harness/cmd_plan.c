@@ -78,8 +78,8 @@ static struct shown bytes_or_dash(size_t bytes)
 static void print_group(const struct plan *p, const struct group *g, int width)
 {
     printf("%5d  %-*s  %6d  %4d  %9s  %9s  %9s\n", (int)(g - p->groups) + 1, width, g->label,
-           g->ntrials, g->runnable, bytes_or_dash(g->train_bytes).s,
-           bytes_or_dash(g->index_bytes).s, bytes_or_dash(g->search_bytes).s);
+           g->ntrials, g->runnable, bytes_or_dash(g->train_bytes).s, bytes_or_dash(g->fill_bytes).s,
+           bytes_or_dash(g->search_bytes).s);
 }
 
 /* Whether two neighbours differ in nothing but nprobe, so that they share a line. */

@@ -58,8 +58,9 @@ struct group {
     int64_t
         train_rows; /* training vectors: max(1e6, 256 nlist), or as many a list as the spec says */
     int train_sampled; /* drawn from all there are; 0: the first of them */
-    size_t train_bytes, index_bytes,
-        search_bytes; /* of memory per phase, by estimate; 0: unknown */
+    /* Memory that each phase holds at most, whatever took it, by estimate; 0: unknown. fill: truth
+       is found meanwhile. search: evaluation too. */
+    size_t train_bytes, fill_bytes, search_bytes;
 };
 
 struct plan {
@@ -120,11 +121,18 @@ void plan_idle_excludes(const struct plan *p, struct text *out);
 /* Fills a group's three estimates of memory. Unknown for a backend that this build lacks. */
 void plan_estimate(const struct plan *p, struct group *g);
 
-/* The most memory a group needs at once, and in which phase ("training", "the index"). */
+/* The most memory a group needs at once, and for what ("training", "the index", "searching"). */
 size_t plan_peak(const struct group *g, const char **phase);
 
-/* Memory this process may use: the machine's, or its cgroup's where that is less. */
+/* Memory that a plan must fit in: machine_memory_bytes. */
 size_t plan_memory_limit(void);
+
+/* Rows of the base read at once: add.batch, or as many as PLAN_BLOCK_BYTES hold if that is less. */
+enum { PLAN_BLOCK_BYTES = 16 << 20 }; /* large enough for any disk */
+int64_t plan_block_rows(const struct plan *p);
+
+/* True neighbours that are kept of each query: as many as were shipped or as any k asks for. */
+int plan_truth_k(const struct plan *p);
 
 /* "1.5 GiB" */
 struct shown plan_bytes(size_t bytes);

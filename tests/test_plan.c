@@ -414,19 +414,34 @@ static void test_plan__memory_is_at_least_what_is_stored(void **state)
 {
     (void)state;
     CHECK_OK(make(HEAD "index: [\"IVF64,Flat\", \"IVF64,PQ8\"]\nsearch: {nprobe: 4}\n"));
-    assert_true(plan->groups[0].index_bytes >= 100000 * (128 + 4));
+    assert_true(plan->groups[0].fill_bytes >= 100000 * (128 + 4));
     assert_true(plan->groups[0].train_bytes >= 50000 * 128);
-    assert_true(plan->groups[1].index_bytes >= 100000 * (8 + 4));
+    assert_true(plan->groups[1].fill_bytes >= 100000 * (8 + 4));
     assert_true(plan->groups[1].search_bytes >= 1000 * (128 * 4 + 10 * 12 + 100 * 8));
     CHECK_OK(
         make(HEAD "index: [\"PCAR64,IVF64,Flat\", \"OPQ8_32,IVF64,PQ8\"]\nsearch: {nprobe: 4}\n"));
-    assert_true(plan->groups[0].index_bytes >= 100000 * (64 * 4 + 4));
+    assert_true(plan->groups[0].fill_bytes >= 100000 * (64 * 4 + 4));
     assert_true(plan->groups[0].train_bytes >= 50000 * (128 + 64 * 4));
     assert_true(plan->groups[1].train_bytes >= 50000 * (128 + 32 * 4 + 128 * 4));
     assert_true(plan->groups[1].search_bytes >= 1000 * ((128 + 32) * 4 + 10 * 12 + 100 * 8));
     CHECK_OK(make(HEAD "index: [\"PCAR64,IVF64,Flat\", \"IVF64,Flat\"]\nsearch: {nprobe: 4}\n"
                        "storage: f32\n"));
-    assert_true(plan->groups[0].index_bytes < plan->groups[1].index_bytes); /* 64 are kept */
+    assert_true(plan->groups[0].fill_bytes < plan->groups[1].fill_bytes); /* 64 are kept */
+}
+
+static void test_plan__blocks_are_bounded_by_rows_and_by_bytes(void **state)
+{
+    struct dataset_info wide = data;
+
+    (void)state;
+    wide.elem = ELEM_F32;
+    wide.d = 4096;
+    CHECK_OK(make(ONE));
+    assert_int_equal(plan_block_rows(plan), 32768);
+    CHECK_OK(make(ONE "add: {batch: 1000}\n"));
+    assert_int_equal(plan_block_rows(plan), 1000);
+    CHECK_OK(make_on("p.yaml", ONE "add: {batch: 16777216}\n", &wide));
+    assert_int_equal(plan_block_rows(plan), 1024); /* 16 MiB */
 }
 
 static void test_plan__only_keeps_the_keys_that_match(void **state)
@@ -520,6 +535,7 @@ int main(void)
         TEST(test_plan__the_same_trial_runs_once),
         TEST(test_plan__what_does_not_fit_is_skipped_with_both_numbers),
         TEST(test_plan__memory_is_at_least_what_is_stored),
+        TEST(test_plan__blocks_are_bounded_by_rows_and_by_bytes),
         TEST(test_plan__only_keeps_the_keys_that_match),
         TEST(test_plan__contradictions_with_the_data_are_refused),
         TEST(test_plan__a_guess_of_the_data_checks_what_it_can),

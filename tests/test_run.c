@@ -83,7 +83,7 @@ static void test_run__every_phase_has_a_time_and_search_a_peak(void **state)
 
     assert_string_equal(program_text(db, "SELECT group_concat(name) FROM (SELECT name FROM phase"
                                          " WHERE trial = 1 ORDER BY id)"),
-                        "open,train,add,truth,search");
+                        "open,train,add,truth,search,evaluate");
     assert_int_equal(program_count(db, "SELECT count(*) FROM phase WHERE wall_ns <= 0"), 0);
     assert_int_equal(program_count(db, "SELECT count(*) FROM phase WHERE name = 'search' AND"
                                        " peak_host_bytes < 1000000"),
