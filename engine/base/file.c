@@ -28,7 +28,7 @@ int file_create(struct file **out, const char *path)
     snprintf(f->tmp, sizeof f->tmp, "%s.tmp.%ld", path, (long)getpid());
     if ((fd = open(f->tmp, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666)) < 0 ||
         !(f->stream = fdopen(fd, "wb"))) {
-        rc = fail_errno(ERR_IO, errno, "%s", f->tmp);
+        rc = fail_errno(ERR_IO, errno, "%s", f->path);
         goto out;
     }
     fd = -1;
@@ -44,7 +44,7 @@ out:
 int file_write(struct file *f, const void *bytes, int64_t n)
 {
     if (fwrite(bytes, 1, (size_t)n, f->stream) != (size_t)n)
-        return fail_errno(ERR_IO, errno, "%s", f->tmp);
+        return fail_errno(ERR_IO, errno, "%s", f->path);
     return 0;
 }
 
@@ -65,7 +65,7 @@ int file_commit(struct file *f)
     int rc = 0;
 
     if (fflush(f->stream) || fsync(fileno(f->stream))) {
-        rc = fail_errno(ERR_IO, errno, "%s", f->tmp);
+        rc = fail_errno(ERR_IO, errno, "%s", f->path);
         goto out;
     }
     if (rename(f->tmp, f->path)) {
