@@ -63,8 +63,15 @@ int cli_colour(int fd)
     return cli_terminal(fd) && !(no && *no);
 }
 
+enum exit_code cli_code_of(int rc)
+{
+    if (rc >= 0) return EXIT_DONE;
+    return rc == ERR_FORMAT || rc == ERR_NOMEM ? EXIT_TRIAL : EXIT_USAGE;
+}
+
 int cli_error(enum exit_code code)
 {
+    fflush(stdout); /* where both go to one place, what was printed first comes first */
     int colour = cli_colour(STDERR_FILENO);
 
     fprintf(stderr, "ivfbench: %serror:%s %s\n", colour ? "\033[1;31m" : "",

@@ -70,6 +70,9 @@ int cli_parse(const struct cli_option *options, int argc, char **argv, struct cl
 /* "ivfbench: error: <fail_text()>" on stderr; returns code, so that `return cli_error(...)`. */
 int cli_error(enum exit_code code);
 
+/* What reading a spec and its data failed with: faulty data and want of memory are EXIT_TRIAL. */
+enum exit_code cli_code_of(int rc);
+
 /* "ivfbench: warning: ..." on stderr. */
 void cli_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

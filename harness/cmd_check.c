@@ -18,11 +18,6 @@ static const char help[] =
     "\n"
     "Example: ivfbench check experiments/*.yaml\n";
 
-static int code_of(int rc)
-{
-    return rc == 0 ? EXIT_DONE : rc == ERR_FORMAT || rc == ERR_NOMEM ? EXIT_TRIAL : EXIT_USAGE;
-}
-
 /* On stdout that the spec is right, on stderr what may surprise. */
 static void print_right(const struct plan *p, const struct text *note)
 {
@@ -42,7 +37,7 @@ static int check(const char *path, const struct cli_list *set, int quiet)
     struct plan_words words = {0};
     struct plan *p = NULL;
     struct spec *s = NULL;
-    int code = code_of(plan_load(&p, &s, path, set->v, set->count, 0, &words));
+    int code = cli_code_of(plan_load(&p, &s, path, set->v, set->count, 0, &words));
 
     fputs(text_get(&words.errors), stderr);
     if (!p)

@@ -21,7 +21,7 @@ static const char help[] =
     "\n"
     "Exit codes: 0 done; 1 the data is faulty; 2 an error in a spec, missing data, or nothing "
     "that\n"
-    "this version or this machine can run; 4 --only matched nothing.\n"
+    "this version or this machine can run; 4 --only matched nothing; 5 no such backend.\n"
     "\n"
     "Example: ivfbench plan experiments/quickstart.yaml\n";
 
@@ -121,19 +121,17 @@ static void print_plan(const struct plan *p)
     }
 }
 
-static int code_of(int rc)
-{
-    return rc == ERR_FORMAT || rc == ERR_NOMEM ? EXIT_TRIAL : EXIT_USAGE;
-}
-
 /* What the plan itself says about how `run` would end. */
 static int verdict(struct plan *p, const char *only)
 {
+    const struct backend_ops *ops;
+
     if (only && plan_only(p, only) == 0) {
         fail(ERR_INVALID, "--only %s matches no index of %s", only, p->spec->path);
         return cli_error(EXIT_NOTHING);
     }
     print_plan(p);
+    if (p->runnable && kernels_find(&ops, p->backend) < 0) return cli_error(EXIT_ENVIRONMENT);
     if (p->runnable || p->by_rule == p->ntrials) return EXIT_DONE;
     fail(ERR_INVALID, "%s: nothing is left to run", p->spec->path);
     return cli_error(EXIT_USAGE);
@@ -158,7 +156,7 @@ static int plan(const char *path, const struct cli_list *set, const char *only, 
 
     fputs(text_get(&words.errors), stderr);
     if (p && !quiet) print_notes(p, &words.note);
-    code = p ? verdict(p, only) : cli_error(code_of(rc));
+    code = p ? verdict(p, only) : cli_error(cli_code_of(rc));
     plan_free(p);
     spec_free(s);
     text_clear(&words.errors);

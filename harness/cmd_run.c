@@ -8,6 +8,7 @@
 #include "harness/drive.h"
 #include "harness/machine.h"
 #include "harness/publish.h"
+#include "kernels/kernels.h"
 #include "results/export.h"
 
 struct options {
@@ -181,8 +182,10 @@ static enum exit_code run_plan(const struct session *s, const struct plan *plan)
         .fingerprint = s->machine.fingerprint.hex,
         .run = {.db = s->db, .plan = plan, .binary = s->machine.binary},
     };
+    const struct backend_ops *ops;
     enum exit_code code;
 
+    if (kernels_find(&ops, plan->backend) < 0) return cli_error(EXIT_ENVIRONMENT);
     if (!drive_selected(&d)) {
         fail(ERR_INVALID, "--only %s matches no index of %s", d.only, plan->spec->path);
         return cli_error(EXIT_NOTHING);
@@ -194,12 +197,6 @@ static enum exit_code run_plan(const struct session *s, const struct plan *plan)
     return code;
 }
 
-/* Faults of the spec or missing data: 2; faulty data: 1. */
-static enum exit_code code_of(int rc)
-{
-    return rc == ERR_FORMAT || rc == ERR_NOMEM ? EXIT_TRIAL : EXIT_USAGE;
-}
-
 static enum exit_code load(const struct session *s, const char *path, struct loaded *out)
 {
     struct plan_words words = {0};
@@ -209,7 +206,7 @@ static enum exit_code load(const struct session *s, const char *path, struct loa
 
     fputs(text_get(&words.errors), stderr);
     if (words.note.len && !s->opt.quiet) fprintf(stderr, "note: %s\n", text_get(&words.note));
-    if (rc < 0) code = cli_error(code_of(rc));
+    if (rc < 0) code = cli_error(cli_code_of(rc));
     text_clear(&words.errors);
     text_clear(&words.note);
     return code;
@@ -332,7 +329,8 @@ const struct verb verb_run = {
         "\n"
         "Exit codes: 0 done, skipped by rule or already finished; 1 a trial failed; 2 an error in\n"
         "a spec, missing data, or nothing that this version or machine can run; 4 --only or\n"
-        "--rerun-failed matched nothing; 5 database or disk; 130, 143 interrupted.\n"
+        "--rerun-failed matched nothing; 5 no such backend, database or disk; 130, 143 "
+        "interrupted.\n"
         "\n"
         "Example: ivfbench run --db sift.db --out report experiments/quickstart.yaml\n",
     .run = run,

@@ -25,11 +25,10 @@ int datawork_tell(struct datawork *w, const char *stage, int64_t done, int64_t t
 
 enum exit_code datawork_end(struct datawork *w, int rc)
 {
-    enum exit_code code = EXIT_USAGE;
+    enum exit_code code = cli_code_of(rc);
 
     progress_clear(&w->progress);
     if (rc >= 0) return EXIT_DONE;
-    if (rc == ERR_FORMAT || rc == ERR_NOMEM) code = EXIT_TRIAL;
     if (rc == ERR_DEVICE || (rc == ERR_IO && w->writing)) code = EXIT_ENVIRONMENT;
     if (interrupted()) code = (enum exit_code)(128 + interrupted());
     return cli_error(code);

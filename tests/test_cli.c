@@ -236,6 +236,17 @@ static void sql(const char *db, const char *text)
     sqlite3_close(c);
 }
 
+static void test_cli__a_backend_that_is_not_here_is_5(void **state)
+{
+    const char *db = program_file("backend.db");
+    (void)state;
+
+    assert_int_equal(program("run", tiny_spec(), "--db", db, "--set", "backend=cuda"), 5);
+    assert_non_null(strstr(program_err(), "backend cuda: not in this build"));
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 0);
+    assert_int_equal(program("plan", tiny_spec(), "--set", "backend=cuda"), 5);
+}
+
 static void test_cli__a_newer_database_is_5_and_left_alone(void **state)
 {
     const char *db = program_file("newer.db");
@@ -377,6 +388,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cli__what_comes_later_alone_is_2),
     cmocka_unit_test(test_cli__a_filter_that_matches_nothing_is_4),
     cmocka_unit_test(test_cli__a_database_that_cannot_be_made_is_5),
+    cmocka_unit_test(test_cli__a_backend_that_is_not_here_is_5),
     cmocka_unit_test(test_cli__a_newer_database_is_5_and_left_alone),
     cmocka_unit_test(test_cli__a_locked_database_is_5),
     cmocka_unit_test(test_cli__a_full_disk_is_5),
