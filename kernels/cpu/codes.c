@@ -6,6 +6,7 @@
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/exact.h"
 #include "kernels/cpu/simd.h"
 
 void codes_transpose(const float *books, int m, int dsub, float *out)
@@ -88,19 +89,40 @@ SIMD_CLONES void codes_decode(const uint8_t *restrict code, const float *restric
     }
 }
 
-enum { CHAINS = 8, SQUARES = 128 }; /* codes side by side; dimensions of one go */
-
 /* The codewords of dimensions from ... to - 1 of one code, end to end. */
 SIMD_INLINE void gather_words(const uint8_t *code, const float *books, int dsub, int from, int to,
                               float *word)
 {
+    if (dsub == 8 && from % 8 == 0) { /* a stride known here: no call, no loop */
+        for (int s = from / 8; s * 8 < to; s++)
+            memcpy(word + s * 8 - from, books + ((int64_t)s * KSUB + code[s]) * 8,
+                   8 * sizeof *word);
+        return;
+    }
     for (int j = from, s = from / dsub; j < to; s++) {
-        const float *w = books + ((int64_t)s * KSUB + code[s]) * dsub;
+        const float *w = books + ((int64_t)s * KSUB + code[s]) * dsub - s * dsub;
         int end = (s + 1) * dsub < to ? (s + 1) * dsub : to;
 
+        for (; j + 4 <= end; j += 4)
+            memcpy(word + j - from, w + j, 4 * sizeof *word);
         for (; j < end; j++)
-            word[j - from] = w[j - s * dsub];
+            word[j - from] = w[j];
     }
+}
+
+static float distance_in_order(const float *q, const uint8_t *code, const float *centroid,
+                               const float *books, int m, int dsub)
+{
+    float word[EXACT_CHUNK];
+    double sum = 0;
+
+    for (int from = 0, d = m * dsub; from < d; from += EXACT_CHUNK) {
+        int to = d - from < EXACT_CHUNK ? d : from + EXACT_CHUNK;
+
+        gather_words(code, books, dsub, from, to, word);
+        sum = exact_in_order(sum, q + from, centroid + from, word, to - from);
+    }
+    return (float)sum;
 }
 
 SIMD_CLONES void codes_distances(const float *q, const uint8_t *const *code,
@@ -108,32 +130,19 @@ SIMD_CLONES void codes_distances(const float *q, const uint8_t *const *code,
                                  int dsub, float *out)
 {
     int d = m * dsub;
+    float word[EXACT_CHUNK];
 
-    for (int i = 0; i < n; i += CHAINS) {
-        int some = n - i < CHAINS ? n - i : CHAINS;
-        double square[CHAINS][SQUARES + 8], sum[CHAINS] = {0};
-        float word[SQUARES];
+    for (int i = 0; i < n; i++) {
+        double sum = 0;
 
-        for (int from = 0; from < d; from += SQUARES) {
-            int to = d - from < SQUARES ? d : from + SQUARES;
+        for (int from = 0; from < d; from += EXACT_CHUNK) {
+            int to = d - from < EXACT_CHUNK ? d : from + EXACT_CHUNK;
 
-            for (int l = 0; l < CHAINS; l++) {
-                int at = l < some ? i + l : n - 1; /* where codes are missing the last stands in */
-                const float *c = centroid[at] + from;
-
-                gather_words(code[at], books, dsub, from, to, word);
-                for (int j = 0; j < to - from; j++) {
-                    double diff = q[from + j] - ((double)c[j] + (double)word[j]);
-
-                    square[l][j] = diff * diff;
-                }
-            }
-            for (int j = 0; j < to - from; j++)
-                for (int l = 0; l < CHAINS; l++)
-                    sum[l] += square[l][j];
+            gather_words(code[i], books, dsub, from, to, word);
+            sum += exact_any_order(q + from, centroid[i] + from, word, to - from);
         }
-        for (int l = 0; l < some; l++)
-            out[i + l] = (float)sum[l];
+        if (!exact_settled(sum, d, out + i))
+            out[i] = distance_in_order(q, code[i], centroid[i], books, m, dsub);
     }
 }
 

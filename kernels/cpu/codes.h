@@ -20,7 +20,7 @@ void codes_decode(const uint8_t *restrict code, const float *restrict centroid,
 
 /*
  * out[i] = the distance of terms.h from q[d] to where code[i] with centroid[i] says its vector is,
- * i < n: sums in fp64, eight codes side by side so that the additions overlap.
+ * i < n: centroid + codeword, added in fp64 (exact.h).
  */
 void codes_distances(const float *q, const uint8_t *const *code, const float *const *centroid,
                      int n, const float *books, int m, int dsub, float *out);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "kernels/cpu/exact.h"
 #include "kernels/cpu/simd.h"
 
 /* ---- conversion ---- */
@@ -208,47 +209,42 @@ SIMD_CLONES int rows_whole(const float *x, int64_t n)
 
 /* ---- exact distances ---- */
 
-/* Four chains of additions side by side; with fewer rows the last stands in for the missing. */
-#define DISTANCES(name, type, value)                                                               \
-    SIMD_CLONES static void name(const float *q, const void *const *row, int n, int d, float *out) \
-    {                                                                                              \
-        for (int i = 0; i < n; i += 4) {                                                           \
-            const type *x[4];                                                                      \
-            double sum[4] = {0};                                                                   \
-                                                                                                   \
-            for (int l = 0; l < 4; l++)                                                            \
-                x[l] = row[i + l < n ? i + l : n - 1];                                             \
-            for (int j = 0; j < d; j++) {                                                          \
-                for (int l = 0; l < 4; l++) {                                                      \
-                    double diff = (double)q[j] - (double)(value(x[l][j]));                         \
-                    sum[l] += diff * diff;                                                         \
-                }                                                                                  \
-            }                                                                                      \
-            for (int l = 0; l < 4 && i + l < n; l++)                                               \
-                out[i + l] = (float)sum[l];                                                        \
-        }                                                                                          \
-    }
-
-DISTANCES(distances_f32, float, )
-DISTANCES(distances_u8, uint8_t, )
-DISTANCES(distances_i8, int8_t, )
-DISTANCES(distances_f16, uint16_t, half_to_float)
-
-void rows_distances(enum elem elem, const float *q, const void *const *row, int n, int d,
-                    float *out)
+/* Elements from ... to - 1 of a row as fp32: where they lie, or unpacked into x. */
+static const float *part_of(enum elem elem, const void *row, int from, int to, float *x)
 {
-    switch (elem) {
-    case ELEM_F32:
-        distances_f32(q, row, n, d, out);
-        break;
-    case ELEM_F16:
-        distances_f16(q, row, n, d, out);
-        break;
-    case ELEM_U8:
-        distances_u8(q, row, n, d, out);
-        break;
-    case ELEM_I8:
-        distances_i8(q, row, n, d, out);
-        break;
+    if (elem == ELEM_F32) return (const float *)row + from;
+    rows_to_f32(elem, (const char *)row + (size_t)from * elem_bytes(elem), to - from, x);
+    return x;
+}
+
+static float distance_in_order(enum elem elem, const float *q, const void *row, int d)
+{
+    float x[EXACT_CHUNK];
+    double sum = 0;
+
+    for (int from = 0; from < d; from += EXACT_CHUNK) {
+        int to = d - from < EXACT_CHUNK ? d : from + EXACT_CHUNK;
+
+        sum =
+            exact_in_order(sum, q + from, part_of(elem, row, from, to, x), exact_zeros, to - from);
+    }
+    return (float)sum;
+}
+
+SIMD_CLONES void rows_distances(enum elem elem, const float *q, const void *const *row, int n,
+                                int d, float *out)
+{
+    float x[EXACT_CHUNK];
+
+    for (int i = 0; i < n; i++) {
+        double sum = 0;
+
+        for (int from = 0; from < d; from += EXACT_CHUNK) {
+            int to = d - from < EXACT_CHUNK ? d : from + EXACT_CHUNK;
+
+            sum += exact_any_order(q + from, part_of(elem, row[i], from, to, x), exact_zeros,
+                                   to - from);
+        }
+        if (!exact_settled(sum, d, out + i)) out[i] = distance_in_order(elem, q, row[i], d);
     }
 }

@@ -27,8 +27,8 @@ int64_t rows_not_finite(const float *x, int64_t rows, int d);
 int rows_whole(const float *x, int64_t n);
 
 /*
- * out[i] = the distance of terms.h from q[d] to row[i], n rows of the element type: fp64 sums in
- * dimension order, four rows side by side so that the additions overlap.
+ * out[i] = the distance of terms.h from q[d] to row[i], n rows of the element type (exact.h says
+ * how it is had without a chain of additions).
  */
 void rows_distances(enum elem elem, const float *q, const void *const *row, int n, int d,
                     float *out);

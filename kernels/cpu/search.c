@@ -2,8 +2,9 @@
  * Search, list by list. For a group of queries: the lists each visits (a product with the
  * centroids); the (query, list) pairs turned round into list order; then each chunk of a list
  * is read, or decoded, once and multiplied by all the queries that visit it. Scores that cannot
- * win are never written anywhere; the few that can go to the query's pool, under its lock. The
- * nearest list of every query comes first, alone, and gives the bound for the others.
+ * win are never written anywhere; the few that can go to the query's pool, under its lock.
+ * (A scan of every query's nearest list before all others, for the bound that it gives, was tried:
+ * it costs a second decoding and gains nothing that the pools do not know after a list or two.)
  *
  * What answers hold does not depend on the threads: a pool only ever drops what cannot win.
  */
@@ -190,11 +191,26 @@ out:
 
 /* ---- exact distances, for the pools ---- */
 
+/* Asks for what the exact distances will read: each row is a cache miss of its own. */
+static void fetch_ahead(const struct lists *l, const int64_t *pos, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const uint8_t *row = l->rows + pos[i] * l->row_bytes;
+
+        __builtin_prefetch(row);
+        if (l->row_bytes > 64) __builtin_prefetch(row + 64);
+        __builtin_prefetch(l->ids32 ? (const void *)(l->ids32 + pos[i])
+                                    : (const void *)(l->ids64 + pos[i]));
+        __builtin_prefetch(l->nearby + pos[i] / LISTS_STRIDE);
+    }
+}
+
 static void exact_flat(const void *ctx, const int64_t *pos, int n, float *dist, vid *ids)
 {
     const struct query *query = ctx;
     const struct lists *l = query->l;
 
+    fetch_ahead(l, pos, n);
     for (int i = 0; i < n; i += 16) {
         const void *row[16];
         int some = n - i < 16 ? n - i : 16;
@@ -212,6 +228,7 @@ static void exact_pq(const void *ctx, const int64_t *pos, int n, float *dist, vi
     const struct query *query = ctx;
     const struct lists *l = query->l;
 
+    fetch_ahead(l, pos, n);
     for (int i = 0; i < n; i += 16) {
         const uint8_t *code[16];
         const float *centroid[16];

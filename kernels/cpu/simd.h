@@ -89,4 +89,26 @@ SIMD_INLINE float vf_sum(vf v)
     return sum;
 }
 
+/* Eight doubles: one register of AVX-512, as vf is. */
+enum { VD = 8 };
+
+typedef double vd __attribute__((vector_size(8 * VD)));
+
+SIMD_INLINE vd vd_load(const double *p)
+{
+    vd v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Eight floats, widened. */
+SIMD_INLINE vd vd_from(const float *p)
+{
+    float v __attribute__((vector_size(4 * VD)));
+
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, vd);
+}
+
 #endif

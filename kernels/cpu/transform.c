@@ -21,18 +21,7 @@ struct applier {
     double *b; /* [tiles][LANES] */
 };
 
-/* Eight doubles: a register of AVX-512, as vf is. */
-typedef double vd __attribute__((vector_size(64)));
-
-enum { VD = 8, PER_TILE = LANES / VD };
-
-SIMD_INLINE vd vd_load(const double *p)
-{
-    vd v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
+enum { PER_TILE = LANES / VD };
 
 /* Outputs of one tile for four rows of x[.][d]. */
 SIMD_INLINE void tile_of_four(const double *a, const double *b, const float *x, int d,
