@@ -1,6 +1,7 @@
 /*
  * The index: a coarse quantizer over inverted lists of rows (IVFFlat) or of PQ codes of
- * residuals (IVFPQ), behind a transform (OPQ, PCAR) or none. create -> train -> add each block, passes times -> search.
+ * residuals (IVFPQ), behind a transform (OPQ, PCAR) or none. create -> train -> add each block,
+ * passes times -> search.
  */
 #ifndef IVF_IVF_H
 #define IVF_IVF_H
@@ -25,9 +26,9 @@ struct ivf_desc {
     int64_t n;         /* vectors that will be added */
     uint32_t seed;
     int coarse_iterations;
-    const float
-        *coarse; /* optional: [nlist][d_out] centroids to train with instead of learning them;
-                            the caller's, until ivf_train has returned */
+    /* Optional: [nlist][d_out] centroids to train with instead of learning them; the caller's,
+       until ivf_train has returned. */
+    const float *coarse;
     /* Optional: progress of training and filling, done of total in the stage's own unit, called
        often; a negative return (an interrupt) ends the call with that code. */
     int (*progress)(void *arg, const char *stage, int64_t done, int64_t total);

@@ -122,9 +122,9 @@ out:
 
 /*
  * The file of a model: centroids, for PQ codebooks (m of KSUB of d / m), a transform's matrix and
- * bias, each of no bytes where there is none. Its identity is of
- * everything that shapes it. The software is part of that: a change of ours to training must
- * show in the next result, not hide behind a file that the last build left.
+ * bias, each of no bytes where there is none. Its identity is of everything that shapes it. The
+ * software is part of that: a change of ours to training must show in the next result, not hide
+ * behind a file that the last build left.
  */
 static int model_artifact(const struct build *b, const struct ivf_model *model,
                           struct cache_artifact *out)

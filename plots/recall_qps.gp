@@ -2,7 +2,7 @@
 set xlabel recall_words noenhanced
 set ylabel 'queries per second (log scale)'
 set logscale y
-set label 3 'numbers at points: nprobe' at graph 0.015, graph 0.04 left font ',11' textcolor '#777777'
+set label 3 'numbers at points: nprobe' at graph 0.985, graph 0.96 right font ',11' textcolor '#777777'
 pick(i, kind) = is(i, kind) ? column(recall) : NaN
 draw = "plot \
  for [i = 1:(many_seeds ? curves : 0)] csv using (pick(i, 'seed')):'qps' \
