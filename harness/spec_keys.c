@@ -79,7 +79,7 @@ static const struct spec_key keys[] = {
      NULL, NULL, "seeds to average over (comes with a later version; train.seed takes a list today)"},
 
     {"add.batch", KEY_INT, 0, AXIS_NONE, AT(add_batch), 1, 1 << 24, "32768", NULL,
-     "vectors added at once"},
+     "vectors added at once; 16 MiB of them at most"},
     {"add.mode", KEY_WORD, KEY_LATER, AXIS_NONE, AT(add_mode_alt), 0, 0, "gpu", "*gpu|alt",
      "alt: fill the lists on the host (comes with a later version)"},
     {"add.max_add", KEY_INT, KEY_NONE | KEY_LATER, AXIS_NONE, AT(max_add), 1, MANY, "none", NULL,
