@@ -15,8 +15,8 @@ void codes_encode(const float *r, int m, int dsub, const float *books_t, uint8_t
                   double *err);
 
 /* x[d] = centroid + codewords in fp32, of one code. */
-void codes_decode(const uint8_t *restrict code, const float *restrict centroid,
-                  const float *restrict books, int m, int dsub, float *restrict x);
+void codes_decode(const uint8_t *code, const float *centroid, const float *books, int m, int dsub,
+                  float *x);
 
 /*
  * out[i] = the distance of terms.h from q[d] to where code[i] with centroid[i] says its vector is,
