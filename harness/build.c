@@ -140,6 +140,7 @@ static int model_artifact(const struct build *b, const struct ivf_model *model,
               machine_identity(&b->run->binary), b->data->identity.hex, (long long)f->nlist, f->m,
               (long long)t->seed, (long long)b->run->plan->spec->coarse_iterations,
               (long long)b->group->train_rows);
+    text_addf(&key, " threads=%d", t->threads); /* they shape the time that is kept with it */
     if (b->coarse) text_addf(&key, " centroids=%s", b->run->plan->centroids.content.hex);
     text_addf(&key, " transform=%d opq_m=%d d_out=%d sampled=%d backend=%s device=%s",
               (int)f->transform, f->opq_m, f->d_out, b->group->train_sampled, b->b->ops->name,

@@ -167,6 +167,18 @@ static void test_run__force_repeats_with_a_cached_model_and_the_same_recalls(voi
                      0);
 }
 
+static void test_run__training_time_is_of_the_trials_own_threads(void **state)
+{
+    const char *db = program_file("threads.db");
+    (void)state;
+
+    assert_int_equal(program("run", program_spec("small.yaml", "%s", small), "--db", db, "--set",
+                             "threads=[3, 4]"),
+                     0);
+    assert_int_equal(program_count(db, "SELECT count(DISTINCT threads) FROM trial"), 2);
+    assert_int_equal(program_count(db, "SELECT max(cached) FROM phase WHERE name = 'train'"), 0);
+}
+
 static void test_run__without_cache_the_same_is_trained_again(void **state)
 {
     const char *db = program_file("nocache.db");
@@ -375,6 +387,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_run__finished_trials_are_not_run_again),
     cmocka_unit_test(test_run__only_the_new_trials_of_a_longer_spec_are_run),
     cmocka_unit_test(test_run__force_repeats_with_a_cached_model_and_the_same_recalls),
+    cmocka_unit_test(test_run__training_time_is_of_the_trials_own_threads),
     cmocka_unit_test(test_run__without_cache_the_same_is_trained_again),
     cmocka_unit_test(test_run__only_selects_by_index),
     cmocka_unit_test(test_run__what_comes_later_is_skipped_and_recorded),
