@@ -1,4 +1,8 @@
 
+# labels of curves take room at the left: the title begins above them
+set label 1 at screen 0.03, graph 1 offset 0, char 2.5
+set label 2 at screen 0.03, graph 1 offset 0, char 1.1
+set bmargin 5.4
 set xlabel 'seconds'
 set xrange [0:*]
 set yrange [curves + 0.6 : 0.4]

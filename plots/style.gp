@@ -18,8 +18,11 @@ set grid xtics ytics linetype 1 linewidth 0.6 linecolor '#dddddd'
 set xlabel textcolor '#222222'
 set ylabel textcolor '#222222'
 # the key has the foot of the sheet for itself, where it hides nothing
-key_rows = (curves + 2) / 3
-set key at screen 0.5, char 0.6 center bottom Left reverse horizontal maxcols 3 noenhanced samplen 2.5
+longest = 0
+do for [i = 1:curves] { longest = strlen(label_of[i]) > longest ? strlen(label_of[i]) : longest }
+key_columns = longest <= 26 ? 3 : longest <= 48 ? 2 : 1
+key_rows = (curves + key_columns - 1) / key_columns
+set key at screen 0.5, char 0.6 center bottom Left reverse horizontal maxcols key_columns noenhanced samplen 2.5
 set bmargin 4.2 + 1.2 * key_rows
 set tmargin 4.4
 set rmargin 4

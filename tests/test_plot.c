@@ -110,7 +110,7 @@ static void test_plot__labels_say_what_differs(void **state)
     (void)state;
     CHECK_OK(curves_create(&c, rows));
     assert_int_equal(c->count, 2);
-    assert_string_equal(c->labels[1], "IVF64,Flat · 2 threads");
+    assert_string_equal(c->labels[1], "IVF64,Flat · threads 2");
     curves_free(c);
 }
 
