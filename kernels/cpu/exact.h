@@ -14,7 +14,7 @@
 enum { EXACT_CHUNK = 256 }; /* dimensions unpacked at a time, where they have to be */
 
 /* For vectors that are not a sum. */
-static const float exact_zeros[EXACT_CHUNK];
+static const float exact_zeros[EXACT_CHUNK] = {0};
 
 /* The term of one dimension. */
 SIMD_INLINE double exact_term(float q, float a, float b)
