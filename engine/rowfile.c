@@ -207,7 +207,8 @@ static int open_fd(struct rowfile *f)
 
     /* without O_NONBLOCK, the opening of a pipe would wait for somebody to write */
     if ((f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 || fstat(f->fd, &st))
-        return fail_errno(ERR_IO, errno, "%s", f->path);
+        return fail_errno(errno == ENOENT || errno == ENOTDIR ? ERR_IO : ERR_FORMAT, errno, "%s",
+                          f->path); /* what is there but cannot be read is faulty, not missing */
     if (!S_ISREG(st.st_mode)) return fail(ERR_IO, "%s: not a regular file", f->path);
     f->bytes = st.st_size;
     f->mtime_ns = mtime_of(&st);
