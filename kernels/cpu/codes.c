@@ -146,6 +146,37 @@ SIMD_CLONES void codes_distances(const float *q, const uint8_t *const *code,
     }
 }
 
+/* ---- products by look-up ---- */
+
+SIMD_CLONES void codes_table(const float *q, const float *books_t, int m, int dsub, float *table)
+{
+    for (int s = 0; s < m; s++) {
+        for (int c = 0; c < KSUB; c += LANES) {
+            vf sum = {0};
+
+            for (int j = 0; j < dsub; j++)
+                sum += q[s * dsub + j] * vf_load(books_t + ((int64_t)s * dsub + j) * KSUB + c);
+            vf_store(table + s * KSUB + c, sum);
+        }
+    }
+}
+
+void codes_dots(const uint8_t *codes, int64_t n, int m, const float *table, float base, float *dot)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *code = codes + i * m;
+        float even = base, odd = 0; /* two chains of additions */
+        int s = 0;
+
+        for (; s + 2 <= m; s += 2) {
+            even += table[s * KSUB + code[s]];
+            odd += table[(s + 1) * KSUB + code[s + 1]];
+        }
+        if (s < m) even += table[s * KSUB + code[s]];
+        dot[i] = even + odd;
+    }
+}
+
 /* ---- the steps of training ---- */
 
 /* Rows of one partial sum of errors: the order of summation is theirs, not the threads'. */

@@ -25,4 +25,10 @@ void codes_decode(const uint8_t *code, const float *centroid, const float *books
 void codes_distances(const float *q, const uint8_t *const *code, const float *const *centroid,
                      int n, const float *books, int m, int dsub, float *out);
 
+/* table[s][c] = <slice s of q, codeword c of s> in fp32: [m][KSUB]. */
+void codes_table(const float *q, const float *books_t, int m, int dsub, float *table);
+
+/* dot[i] = base + the table's entries of code i, of n codes of m bytes, in fp32 (any order). */
+void codes_dots(const uint8_t *codes, int64_t n, int m, const float *table, float base, float *dot);
+
 #endif

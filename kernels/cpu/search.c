@@ -30,6 +30,10 @@ enum {
     LONE_QUERIES = 4,  /* fewer than this go one by one: most lanes of a panel would be idle */
 };
 
+/* Queries a list below which it is quicker to go query by query: by tables for codes, by dot
+   products for rows. Measured: kernels/README.md. */
+static const double SPARSE_CODES = 12, SPARSE_ROWS = 0.5;
+
 static const size_t GROUP_BYTES = (size_t)96 << 20; /* pools and pairs of one group */
 
 /* One query of the group, for the pools' callbacks. */
@@ -62,41 +66,43 @@ struct scratch {
 /* A thread's region while it scans: rows as fp32, queries in panels, what gets through. */
 struct scan_space {
     const float *norm; /* of the chunk's rows, in the arena */
-    float *rows, *panels, *dot, *tmp_dist;
+    float *rows, *panels, *dot, *table, *tmp_dist;
     vid *tmp_ids;
     struct tile_hits *hits;
 };
 
 /* ---- room ---- */
 
-static size_t scan_bytes(int d, int k)
+static size_t scan_bytes(int d, int m, int k)
 {
     return sizeof(struct tile_hits) +
-           sizeof(float) * ((size_t)(CHUNK + TILE_QUERIES) * (size_t)d + CHUNK) +
+           sizeof(float) * ((size_t)(CHUNK + TILE_QUERIES) * (size_t)d + CHUNK + (size_t)m * KSUB) +
            (size_t)pool_cap(k) * (sizeof(float) + sizeof(vid));
 }
 
 /* d_in: 0 where there is no transform. */
-static size_t region_bytes(int d_in, int d, int k, int nprobe)
+static size_t region_bytes(const struct lists_desc *desc, int d_in, int k, int nprobe)
 {
-    size_t scan = scan_bytes(d, k), coarse = coarse_region(d, nprobe);
+    size_t scan = scan_bytes(desc->d, desc->m, k), coarse = coarse_region(desc->d, nprobe);
     size_t apply = applier_region(d_in);
     size_t most = scan > coarse ? scan : coarse;
 
     return most > apply ? most : apply;
 }
 
-static struct scan_space scan_space_at(char *region, int d, int k)
+static struct scan_space scan_space_at(char *region, const struct lists_desc *desc, int k)
 {
+    int64_t d = desc->d;
     struct scan_space s;
 
     s.hits = (struct tile_hits *)region;
     s.tmp_ids = (vid *)(s.hits + 1);
     s.tmp_dist = (float *)(s.tmp_ids + pool_cap(k));
     s.rows = s.tmp_dist + pool_cap(k);
-    s.dot = s.rows + CHUNK * (int64_t)d;
+    s.dot = s.rows + CHUNK * d;
     s.norm = NULL;
     s.panels = s.dot + CHUNK;
+    s.table = s.panels + TILE_QUERIES * d;
     return s;
 }
 
@@ -126,7 +132,7 @@ size_t cpu_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int np
 
     return transformed + (size_t)group * query_bytes(k, nprobe) + (size_t)desc->nlist * 8 +
            (size_t)most_active(desc->nlist, group, nprobe) * 12 +
-           (size_t)threads * region_bytes(d_in, desc->d, k, nprobe);
+           (size_t)threads * region_bytes(desc, d_in, k, nprobe);
 }
 
 void scratch_free(struct scratch *s)
@@ -175,7 +181,7 @@ int cpu_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int
     struct scratch *s = NULL;
     int d_in = l->applier ? l->d_in : 0, rc;
 
-    if ((rc = cpu_scratch(cpu_of(b), region_bytes(d_in, l->desc.d, k, nprobe))) < 0) goto out;
+    if ((rc = cpu_scratch(cpu_of(b), region_bytes(&l->desc, d_in, k, nprobe))) < 0) goto out;
     rc = ERR_NOMEM;
     if (!(s = mem_new(1, sizeof *s))) goto out;
     *s = (struct scratch){.nq = nq, .group = group_size(nq, k, nprobe), .k = k, .nprobe = nprobe};
@@ -197,8 +203,8 @@ static void fetch_ahead(const struct lists *l, const int64_t *pos, int n)
     for (int i = 0; i < n; i++) {
         const uint8_t *row = l->rows + pos[i] * l->row_bytes;
 
-        __builtin_prefetch(row);
-        if (l->row_bytes > 64) __builtin_prefetch(row + 64);
+        for (int at = 0; at < l->row_bytes && at < 512; at += 64)
+            __builtin_prefetch(row + at);
         __builtin_prefetch(l->ids32 ? (const void *)(l->ids32 + pos[i])
                                     : (const void *)(l->ids64 + pos[i]));
         __builtin_prefetch(l->nearby + pos[i] / LISTS_STRIDE);
@@ -387,12 +393,53 @@ static void scan(const struct cpu *cpu, const struct lists *l, struct scratch *s
     chunks = s->active_chunk[s->nactive];
 #pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
     for (int64_t i = 0; i < chunks; i++) {
-        struct scan_space space = scan_space_at(cpu_region(cpu), l->desc.d, k);
+        struct scan_space space = scan_space_at(cpu_region(cpu), &l->desc, k);
         int64_t a = active_at(s, i), list = s->active[a];
         int64_t pos = l->offset[list] + (i - s->active_chunk[a]) * CHUNK;
         int64_t left = l->offset[list + 1] - pos;
 
         scan_chunk(l, s, list, pos, left < CHUNK ? left : CHUNK, &space);
+    }
+}
+
+/* ---- few queries a list: query by query ---- */
+
+/* All that one query visits. Nobody else wants its pool, so no lock is taken. */
+static void scan_query(const struct lists *l, struct scratch *s, int64_t i, int nprobe,
+                       struct scan_space *space)
+{
+    const float *q = s->query[i].q;
+    struct pool *p = s->pool + i;
+    int d = l->desc.d, m = l->desc.m;
+
+    p->tmp_dist = space->tmp_dist;
+    p->tmp_ids = space->tmp_ids;
+    if (m) codes_table(q, l->books_t, m, l->dsub, space->table);
+    for (int v = 0; v < s->nprobes[i]; v++) {
+        int64_t list = s->probe[i * nprobe + v], end = l->offset[list + 1];
+        float base = 0;
+
+        if (m) rows_dots(l->coarse + list * d, 1, d, q, &base);
+        for (int64_t pos = l->offset[list]; pos < end; pos += CHUNK) {
+            int64_t n = end - pos < CHUNK ? end - pos : CHUNK;
+
+            if (m)
+                codes_dots(l->rows + pos * m, n, m, space->table, base, space->dot);
+            else
+                rows_dots(lists_unpack(l, list, pos, n, space->rows), n, d, q, space->dot);
+            pool_push_products(p, l->norm + pos, space->dot, n, pos);
+        }
+    }
+}
+
+static void scan_queries(const struct cpu *cpu, const struct lists *l, struct scratch *s,
+                         int64_t nq, int k, int nprobe)
+{
+#pragma omp parallel for schedule(dynamic) num_threads(cpu->threads)
+    for (int64_t i = 0; i < nq; i++) {
+        struct scan_space space = scan_space_at(cpu_region(cpu), &l->desc, k);
+
+        scan_query(l, s, i, nprobe, &space);
     }
 }
 
@@ -423,7 +470,7 @@ static void finish_group(const struct cpu *cpu, const struct lists *l, struct sc
 {
 #pragma omp parallel for schedule(dynamic, 8) num_threads(cpu->threads)
     for (int64_t i = 0; i < nq; i++) {
-        struct scan_space space = scan_space_at(cpu_region(cpu), l->desc.d, k);
+        struct scan_space space = scan_space_at(cpu_region(cpu), &l->desc, k);
 
         s->pool[i].tmp_dist = space.tmp_dist;
         s->pool[i].tmp_ids = space.tmp_ids;
@@ -431,13 +478,28 @@ static void finish_group(const struct cpu *cpu, const struct lists *l, struct sc
     }
 }
 
+/*
+ * Whether too few queries share a list for it to pay that the list is unpacked and multiplied. A
+ * batch smaller than the threads goes list by list all the same: that keeps all of them busy.
+ */
+static int is_sparse(const struct cpu *cpu, const struct lists *l, int64_t nq, int nprobe)
+{
+    double sharing = (double)nq * nprobe / (double)l->desc.nlist;
+
+    return nq >= cpu->threads && sharing < (l->desc.m ? SPARSE_CODES : SPARSE_ROWS);
+}
+
 static void search_group(const struct cpu *cpu, const struct lists *l, struct scratch *s,
                          const float *q, int64_t nq, int k, int nprobe, float *dist, vid *ids)
 {
     start_group(l, s, q, nq, k);
     coarse_search(cpu, l, q, s->q_norm, nq, nprobe, s->nprobe, s->probe, s->nprobes);
-    invert(l, s, nq, nprobe);
-    scan(cpu, l, s, k);
+    if (is_sparse(cpu, l, nq, nprobe)) {
+        scan_queries(cpu, l, s, nq, k, nprobe);
+    } else {
+        invert(l, s, nq, nprobe);
+        scan(cpu, l, s, k);
+    }
     finish_group(cpu, l, s, nq, k, dist, ids);
 }
 
