@@ -5,8 +5,8 @@
  * depends on x. What a score can be off by follows from the standard bound of a dot product of
  * length d in any order of summation, |error| <= d u |q||x| with u = 2^-24 (Higham, Accuracy and
  * Stability of Numerical Algorithms, 3.1), and the same for the norms |x|^2 and |q|^2; a few
- * roundings of sums of them come on top, and 2^-150 a product that underflows. For whole numbers whose sums stay below 2^24 there is
- * no error at all: SIFT is filtered exactly.
+ * roundings of sums of them come on top, and 2^-150 a product that underflows. For whole numbers
+ * whose sums stay below 2^24 there is no error at all: SIFT is filtered exactly.
  */
 #ifndef IVF_PRODUCT_H
 #define IVF_PRODUCT_H

@@ -454,7 +454,8 @@ static void start_group(const struct lists *l, struct scratch *s, const float *q
     for (int64_t i = 0; i < nq; i++) {
         struct pool *p = s->pool + i;
         int whole = l->whole && rows_whole(q + i * d, d);
-        float margin = product_margin(sqrt(s->q_norm[i]), l->max_norm, d, whole);
+        /* by tables a product is a sum of up to d + m terms, of centroid and of codewords */
+        float margin = product_margin(sqrt(s->q_norm[i]), l->max_norm, d + l->desc.m, whole);
 
         s->query[i] = (struct query){l, q + i * d};
         atomic_flag_clear(s->lock + i);
