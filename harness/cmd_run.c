@@ -60,7 +60,7 @@ static void say_skipped(const struct drive *d)
 
 static void say_plan(const struct drive *d)
 {
-    int finished = d->count[DRIVE_FINISHED], todo = d->count[DRIVE_TODO];
+    int finished = d->count[DRIVE_FINISHED], todo = d->count[DRIVE_PENDING];
 
     if (d->quiet) return;
     if (todo || !finished)
@@ -161,7 +161,7 @@ static enum exit_code run_trials(const struct session *s, struct drive *d)
 
     if (drive_select(d) < 0) return cli_error(EXIT_ENVIRONMENT);
     say_plan(d);
-    code = d->count[DRIVE_TODO] ? (enum exit_code)drive(d) : without_work(d);
+    code = d->count[DRIVE_PENDING] ? (enum exit_code)drive(d) : without_work(d);
     if (code == EXIT_ENVIRONMENT) return cli_error(code);
     if (code == EXIT_NOTHING) return code;
     if (show(s, d) < 0) return cli_error(EXIT_ENVIRONMENT);

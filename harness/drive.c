@@ -57,7 +57,7 @@ static int mark_failed(void *arg, const struct export_row *row)
     for (int i = 0; i < d->run.plan->ntrials; i++)
         if (d->state[i] == DRIVE_OUT &&
             strcmp(row->identity, d->run.plan->trials[i].identity.hex) == 0)
-            set_state(d, i, DRIVE_TODO);
+            set_state(d, i, DRIVE_PENDING);
     return 0;
 }
 
@@ -70,7 +70,7 @@ static int select_failed(struct drive *d)
     for (int i = 0; i < d->run.plan->ntrials; i++) {
         const struct trial *t = &d->run.plan->trials[i];
 
-        if (d->state[i] == DRIVE_TODO && (t->skip || !selected(d, t))) set_state(d, i, DRIVE_OUT);
+        if (d->state[i] == DRIVE_PENDING && (t->skip || !selected(d, t))) set_state(d, i, DRIVE_OUT);
     }
     return rc < 0 ? rc : 0;
 }
@@ -84,7 +84,7 @@ static int select_all(struct drive *d)
         if (!selected(d, t)) continue;
         if (!t->skip && !d->force) finished = store_finished(d->run.db, d->run.id, t->identity.hex);
         if (finished < 0) return finished;
-        set_state(d, i, t->skip ? DRIVE_SKIPPED : finished ? DRIVE_FINISHED : DRIVE_TODO);
+        set_state(d, i, t->skip ? DRIVE_SKIPPED : finished ? DRIVE_FINISHED : DRIVE_PENDING);
     }
     return 0;
 }
@@ -207,7 +207,7 @@ static int record_death(struct drive *d, const int *todo, int ntodo, const struc
     if (d->ended && !end->signal) return 0;
     if (d->ended || status == STATUS_INTERRUPTED) {
         for (int i = 0; i < ntodo; i++)
-            if (d->state[first_of_group(d) + todo[i]] == DRIVE_TODO)
+            if (d->state[first_of_group(d) + todo[i]] == DRIVE_PENDING)
                 return record_lost(d, todo[i], status, reason);
         return 0;
     }
@@ -223,7 +223,7 @@ static int collect_todo(const struct drive *d, int *todo)
     int n = 0;
 
     for (int i = 0; i < d->group->ntrials; i++)
-        if (d->state[first_of_group(d) + i] == DRIVE_TODO) todo[n++] = i;
+        if (d->state[first_of_group(d) + i] == DRIVE_PENDING) todo[n++] = i;
     return n;
 }
 
@@ -274,7 +274,7 @@ int drive(struct drive *d)
     int *todo = mem_new(plan->ntrials, sizeof *todo), code = EXIT_DONE;
 
     if (!todo) return EXIT_TRIAL;
-    progress_begin(&d->progress, d->count[DRIVE_TODO], d->quiet);
+    progress_begin(&d->progress, d->count[DRIVE_PENDING], d->quiet);
     for (int i = 0; i < plan->ngroups && code == EXIT_DONE; i++) {
         d->group = &plan->groups[i];
         code = interrupted() ? 128 + interrupted() : drive_group(d, todo);

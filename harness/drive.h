@@ -16,7 +16,7 @@ enum drive_state {
     DRIVE_OUT,      /* not selected */
     DRIVE_SKIPPED,  /* by the plan, with a reason */
     DRIVE_FINISHED, /* an ok row was there before */
-    DRIVE_TODO,
+    DRIVE_PENDING,
     DRIVE_DONE /* has its row of this run */
 };
 
