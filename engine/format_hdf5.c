@@ -26,11 +26,15 @@ const struct rowformat rowformat_hdf5 = {.name = "hdf5", .holds_all = 1, .measur
 
 #else
 
+#include <errno.h>
 #include <hdf5.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/mem.h"
 
@@ -264,7 +268,121 @@ static int read_rows(const struct rowfile *f, int64_t first, int64_t rows, void 
     return rc;
 }
 
-const struct rowformat rowformat_hdf5 = {
-    .name = "hdf5", .holds_all = 1, .measure = measure, .read = read_rows, .close = close_all};
+/* ---- writing ---- */
+
+static hid_t file_type(enum cell cell)
+{
+    hid_t type;
+
+    switch (cell) {
+    case CELL_F32:
+        return H5Tcopy(H5T_IEEE_F32LE);
+    case CELL_U8:
+        return H5Tcopy(H5T_STD_U8LE);
+    case CELL_I8:
+        return H5Tcopy(H5T_STD_I8LE);
+    case CELL_I32:
+        return H5Tcopy(H5T_STD_I32LE);
+    case CELL_U32:
+        return H5Tcopy(H5T_STD_U32LE);
+    case CELL_I64:
+        return H5Tcopy(H5T_STD_I64LE);
+    case CELL_F16:
+        break;
+    }
+    type = H5Tcopy(H5T_IEEE_F32LE); /* no half of its own before HDF5 1.14 */
+    H5Tset_fields(type, 15, 10, 5, 0, 10);
+    H5Tset_size(type, 2);
+    H5Tset_ebias(type, 15);
+    return type;
+}
+
+static int put_metric(hid_t file)
+{
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), attribute = -1;
+    int ok = H5Tset_size(type, sizeof "euclidean") >= 0;
+
+    ok = ok &&
+         (attribute = H5Acreate2(file, "distance", type, space, H5P_DEFAULT, H5P_DEFAULT)) >= 0;
+    ok = ok && H5Awrite(attribute, type, "euclidean") >= 0;
+    if (attribute >= 0) H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(type);
+    return ok;
+}
+
+/* The file with room for all rows, none of them written: where the first is to lie, or -1. */
+static int64_t make_empty(const char *path, enum cell cell, int64_t rows, int d)
+{
+    const hsize_t shape[2] = {(hsize_t)rows, (hsize_t)d};
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), set = -1;
+    hid_t type = file_type(cell), space = H5Screate_simple(2, shape, NULL);
+    hid_t how = H5Pcreate(H5P_DATASET_CREATE);
+    int64_t at = -1;
+
+    H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(how, H5D_FILL_TIME_NEVER);
+    if (file >= 0 && put_metric(file))
+        set = H5Dcreate2(file, cell_is_id(cell) ? "neighbors" : "train", type, space, H5P_DEFAULT,
+                         how, H5P_DEFAULT);
+    if (set >= 0 && H5Dget_offset(set) != HADDR_UNDEF) at = (int64_t)H5Dget_offset(set);
+    if (set >= 0) H5Dclose(set);
+    H5Pclose(how);
+    H5Sclose(space);
+    H5Tclose(type);
+    if (file >= 0 && H5Fclose(file) < 0) at = -1;
+    return at;
+}
+
+/* What stands before the first row of the file at path, if the rows are all that follows. */
+static int copy_head(struct file *to, const char *path, int64_t at, int64_t body)
+{
+    FILE *from = fopen(path, "rb");
+    char *head = NULL;
+    struct stat st;
+    int rc = ERR_NOMEM;
+
+    if (!from || at < 0 || fstat(fileno(from), &st) < 0 || st.st_size != at + body) {
+        rc = fail(ERR_IO, "%s: libhdf5 cannot make a file of this shape here", path);
+        goto out;
+    }
+    if (!(head = mem_new(at, 1))) goto out;
+    if (fread(head, 1, (size_t)at, from) == (size_t)at)
+        rc = file_write(to, head, at);
+    else
+        rc = fail_errno(ERR_IO, errno, "%s", path);
+out:
+    mem_free(head);
+    if (from) fclose(from);
+    return rc;
+}
+
+/*
+ * A contiguous set is its rows and nothing between, so the library is only asked for what stands
+ * before them: it makes the file without its rows beside the real one, and rows are streamed after
+ * a copy of that head, as with any other format.
+ */
+static int write_head(struct file *to, enum cell cell, int64_t rows, int d)
+{
+    char path[] = P_tmpdir "/ivfbench-head-XXXXXX";
+    int fd = mkstemp(path), rc;
+    int64_t at;
+
+    if (fd < 0) return fail_errno(ERR_IO, errno, "%s", path);
+    close(fd);
+    begin();
+    at = make_empty(path, cell, rows, d);
+    end();
+    rc = copy_head(to, path, at, rows * d * (int64_t)cell_bytes(cell));
+    unlink(path);
+    return rc;
+}
+
+const struct rowformat rowformat_hdf5 = {.name = "hdf5",
+                                         .holds_all = 1,
+                                         .measure = measure,
+                                         .read = read_rows,
+                                         .close = close_all,
+                                         .write_head = write_head};
 
 #endif

@@ -32,7 +32,7 @@ int rowwriter_cell(enum cell *out, const char *path, enum cell from)
 
     if ((rc = rowformat_find(&format, &cell, path)) < 0) return rc;
     if ((rc = check_written(format, path)) < 0) return rc;
-    if (format == &rowformat_npy) cell = from;
+    if (format == &rowformat_npy || format == &rowformat_hdf5) cell = from;
     if (cell_is_id(cell) != cell_is_id(from))
         return fail(ERR_INVALID, "%s: holds %s, but what is to be written are %s", path,
                     cell_is_id(cell) ? "ids" : "vectors", cell_is_id(from) ? "ids" : "vectors");

@@ -1,6 +1,6 @@
 /*
  * A file of rows being written, streamed, whole or absent: the other direction of rowfile.h. The
- * name's end decides the format. HDF5 is only read.
+ * name's end decides the format. In HDF5 vectors are written as `train`, ids as `neighbors`.
  */
 #ifndef IVF_ROWWRITER_H
 #define IVF_ROWWRITER_H

@@ -169,7 +169,18 @@ for kind, x in kinds.items() if has_hdf5 else ():
         claim(f"test of {kind}, {storage}", same(np.load("back.npy"), x[:20]))
         convert("theirs.hdf5", "back.npy", "--part", "truth")
         claim(f"neighbors beside {kind}, {storage}", np.array_equal(np.load("back.npy"), ids))
+for kind, x in kinds.items() if has_hdf5 else ():
+    np.save("theirs.npy", x)
+    convert("theirs.npy", "ours.hdf5")
+    with h5py.File("ours.hdf5") as f:
+        claim(f"h5py reads our {kind}", same(f["train"][:], x) and f.attrs["distance"] in ("euclidean", b"euclidean"))
+    convert("ours.hdf5", "back.npy")
+    claim(f"so do we our own {kind}", same(np.load("back.npy"), x))
 if has_hdf5:
+    np.save("theirs.npy", ids.astype("i8"))
+    convert("theirs.npy", "ours.hdf5", "--part", "truth")
+    with h5py.File("ours.hdf5") as f:
+        claim("h5py reads our neighbors", np.array_equal(f["neighbors"][:], ids))
     write_hdf5("big.hdf5", kinds["f4"].astype(">f4"), kinds["f4"][:20], "euclidean")
     convert("big.hdf5", "back.npy")
     claim("big endian in HDF5 is turned", same(np.load("back.npy"), kinds["f4"]))

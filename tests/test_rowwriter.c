@@ -70,7 +70,6 @@ static void test_rowwriter__nothing_is_lost_without_a_word(void **state)
         {"a.f16bin", CELL_F32, "f16 does not hold every f32 value",                CELL_F16},
         {"a.fbin",   CELL_I32, "holds vectors, but what is to be written are ids", CELL_F32},
         {"a.ivecs",  CELL_F32, "holds ids, but what is to be written are vectors", CELL_I32},
-        {"a.hdf5",   CELL_F32, "hdf5 files are only read",                         CELL_F32},
         {"a.txt",    CELL_F32, "must end in",                                      CELL_F32},
     };
 
