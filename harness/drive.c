@@ -70,7 +70,8 @@ static int select_failed(struct drive *d)
     for (int i = 0; i < d->run.plan->ntrials; i++) {
         const struct trial *t = &d->run.plan->trials[i];
 
-        if (d->state[i] == DRIVE_PENDING && (t->skip || !selected(d, t))) set_state(d, i, DRIVE_OUT);
+        if (d->state[i] == DRIVE_PENDING && (t->skip || !selected(d, t)))
+            set_state(d, i, DRIVE_OUT);
     }
     return rc < 0 ? rc : 0;
 }
