@@ -26,7 +26,7 @@ float product_margin(double q_norm, double x_norm, int d, int whole);
 /*
  * What OPENBLAS_CORETYPE a process that is to compute should be started with, NULL to leave it:
  * an OpenBLAS older than the processor falls back to kernels from before AVX (seen: 0.3.21 takes
- * a 2023 Xeon for a Prescott, four times slower), and looks at the variable before main starts.
+ * a 2023 Xeon for a Prescott, k-means 3.5 times slower), and looks at the variable before main starts.
  */
 const char *product_coretype(void);
 
