@@ -22,7 +22,7 @@ int backend_check(const struct backend_ops *ops)
         SLOT(ops, lists_free),     SLOT(ops, lists_passes), SLOT(ops, lists_add),
         SLOT(ops, lists_end_pass), SLOT(ops, lists_sizes),  SLOT(ops, lists_reserve),
         SLOT(ops, lists_search),   SLOT(ops, lists_bytes),  SLOT(ops, fill_bytes),
-        SLOT(ops, knn_bytes),      SLOT(ops, search_bytes),
+        SLOT(ops, train_bytes),    SLOT(ops, knn_bytes),    SLOT(ops, search_bytes),
     };
 
     for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)

@@ -57,7 +57,8 @@ struct lists_desc {
     const struct transform *transform;
 };
 
-struct lists; /* inverted lists on a device, with their centroids and codebooks: the index */
+struct synthetic; /* engine/synthetic.h */
+struct lists;     /* inverted lists on a device, with their centroids and codebooks: the index */
 
 struct backend_ops {
     const char *name; /* as in the spec: "cpu", "cuda" */
@@ -76,6 +77,12 @@ struct backend_ops {
     int (*device_ns)(struct backend *b, int64_t *ns);
     /* Optional: the most device memory held at once since the last call. */
     int (*peak_bytes)(struct backend *b, size_t *bytes);
+
+    /* ---- data ---- */
+
+    /* Optional: rows first ... of a part into out (u8), the bytes of synthetic_rows. */
+    int (*synthesize)(struct backend *b, const struct synthetic *s, enum part part, int64_t first,
+                      struct mat *out);
 
     /* ---- training ---- */
 
@@ -146,7 +153,9 @@ struct backend_ops {
      * Rows of any element type. Flat rows are kept as desc.storage has them, f16 rounded to nearest
      * even: it is the rounded vector that is at a distance. ERR_FORMAT names the id of a row that
      * holds a NaN or an infinity, or a value that the storage cannot hold: for f16 past 65504, for
-     * u8 and i8 any that is not a whole number in range.
+     * u8 and i8 any that is not a whole number in range. A device may still be at work when this
+     * returns: x is free, but what is wrong with it may be told by a later lists_add of the pass or
+     * by its lists_end_pass.
      */
     int (*lists_add)(struct backend *b, struct lists *l, const struct block *x);
     int (*lists_end_pass)(struct backend *b, struct lists *l);
@@ -167,14 +176,21 @@ struct backend_ops {
                         int nprobe, float *dist, vid *ids);
 
     /*
-     * Bytes, as `plan` prints them, that will be held by: full lists of desc; besides, filling
-     * them; a knn of vectors of d, besides its arguments; lists_reserve.
+     * Bytes, as `plan` prints them, that will be held on the device by: full lists of desc;
+     * besides, filling them; any training step over up to rows rows, nlist centroids or m slices,
+     * besides its arguments; a knn of vectors of d, besides its arguments; lists_reserve.
      */
     size_t (*lists_bytes)(const struct lists_desc *desc);
     size_t (*fill_bytes)(const struct lists_desc *desc);
+    size_t (*train_bytes)(int d, int64_t nlist, int m, int64_t rows, int threads);
     size_t (*knn_bytes)(int d, int k, int threads);
     size_t (*search_bytes)(const struct lists_desc *desc, int64_t nq, int k, int nprobe,
                            int threads);
+    /*
+     * Optional: bytes of host memory that an open backend holds at most. Present where the
+     * device's memory is its own; absent where it is the host's.
+     */
+    size_t (*host_bytes)(void);
 };
 
 /* 0, or ERR_INVALID naming the first slot of the table that is missing and not optional. */

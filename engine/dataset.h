@@ -27,8 +27,6 @@
 extern "C" {
 #endif
 
-enum part { PART_BASE, PART_QUERY, PART_LEARN };
-
 /* What to open, as the spec says it. Strings are the caller's; NULL and 0: not given. */
 struct dataset_desc {
     const char *name;

@@ -30,6 +30,7 @@ enum { KSUB = 256 };      /* codewords per sub-quantizer: 8 bits */
 enum { K_MAX = 2048 };    /* answers per query, at most */
 enum { D_MAX = 1 << 16 }; /* dimensions, at most */
 
+enum part { PART_BASE, PART_QUERY, PART_LEARN };    /* of a data set */
 enum elem { ELEM_F32, ELEM_F16, ELEM_U8, ELEM_I8 }; /* type of a vector's elements */
 
 /* Rows of vectors in host memory; the memory is whoever's made the block. */

@@ -207,6 +207,13 @@ static int centroids_start(struct centroids *c, const struct mat *m)
     return 0;
 }
 
+size_t cpu_train_bytes(int d, int64_t nlist, int m, int64_t rows, int threads)
+{
+    (void)m;
+    return (size_t)threads * tile_bytes(d) + (size_t)nlist * sizeof(float) +
+           (size_t)(rows / TILE_ROWS + 1) * sizeof(double);
+}
+
 int cpu_assign(struct backend *b, const struct mat *x, const struct mat *c, struct buf list,
                double *total)
 {

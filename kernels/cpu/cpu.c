@@ -125,6 +125,7 @@ const struct backend_ops backend_cpu = {
     .lists_sizes = cpu_lists_sizes,
     .lists_bytes = cpu_lists_bytes,
     .fill_bytes = cpu_fill_bytes,
+    .train_bytes = cpu_train_bytes,
     .knn_bytes = cpu_knn_bytes,
     .lists_reserve = cpu_lists_reserve,
     .lists_search = cpu_lists_search,

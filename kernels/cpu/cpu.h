@@ -40,6 +40,7 @@ int cpu_encode(struct backend *b, const struct mat *r, int m, struct buf books, 
                struct buf err);
 int cpu_code_means(struct backend *b, const struct mat *r, int m, struct buf code, struct buf books,
                    struct buf count);
+size_t cpu_train_bytes(int d, int64_t nlist, int m, int64_t rows, int threads);
 int cpu_knn(struct backend *b, const struct block *x, const struct mat *q, int k, struct buf dist,
             struct buf ids);
 size_t cpu_knn_bytes(int d, int k, int threads);

@@ -1,0 +1,78 @@
+/*
+ * The distance of terms.h on the device, and elements of any type as fp32.
+ *
+ * As on the CPU (kernels/cpu/exact.h) the sum is first taken in any order, here by a warp: where
+ * all numbers within its slack round to the same fp32, that is what the sum in order rounds to;
+ * else lane 0 takes it again, in order. nvcc is told not to contract products into FMAs.
+ */
+#ifndef IVF_EXACT_CUH
+#define IVF_EXACT_CUH
+
+#include <cuda_fp16.h>
+
+#include "engine/terms.h"
+
+#define WARP_ALL 0xffffffffu
+
+/* Element i of p. */
+__device__ inline float exact_elem(enum elem elem, const void *p, int64_t i)
+{
+    switch (elem) {
+    case ELEM_F32:
+        return ((const float *)p)[i];
+    case ELEM_F16:
+        return __half2float(((const __half *)p)[i]);
+    case ELEM_U8:
+        return ((const uint8_t *)p)[i];
+    case ELEM_I8:
+        return ((const int8_t *)p)[i];
+    }
+    return 0;
+}
+
+/* The term of one dimension. */
+__device__ inline double exact_term(float q, double x)
+{
+    double diff = (double)q - x;
+
+    return diff * diff;
+}
+
+/* Whether a sum of n terms in any order says what the one in order rounds to; *out is that. */
+__device__ inline bool exact_settled(double sum, int n, float *out)
+{
+    double slack = sum * (2.1 * (n + 4)) * 0x1p-53;
+
+    *out = (float)(sum - slack);
+    return *out == (float)(sum + slack);
+}
+
+/* The sum of v over the warp, in every lane. */
+__device__ inline double exact_warp_sum(double v)
+{
+    for (int lanes = 16; lanes; lanes /= 2)
+        v += __shfl_xor_sync(WARP_ALL, v, lanes);
+    return v;
+}
+
+/*
+ * |q - x|^2 by a whole warp, the result in every lane. q: d floats in shared or global memory;
+ * at(j): dimension j of x as a double (for a code: centroid + codeword, added in fp64).
+ */
+template <class At> __device__ inline float exact_distance(const float *q, int d, At at)
+{
+    int lane = (int)(threadIdx.x % 32);
+    double sum = 0;
+    float out;
+
+    for (int j = lane; j < d; j += 32)
+        sum += exact_term(q[j], at(j));
+    if (exact_settled(exact_warp_sum(sum), d, &out)) return out; /* the same in all lanes */
+    sum = 0;
+    if (lane == 0)
+        for (int j = 0; j < d; j++)
+            sum += exact_term(q[j], at(j));
+    return __shfl_sync(WARP_ALL, (float)sum, 0);
+}
+
+#endif
