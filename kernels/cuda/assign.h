@@ -7,22 +7,23 @@
 struct assigner;
 
 /*
- * d_c: [nlist][d] on the device; it is read by every assignment and has to stay. Enqueues; nothing
- * is waited for. assigner_update: d_c has other values now.
+ * d_c: [nlist][d] on the device; every assignment reads it, so it has to stay. Enqueues; nothing is
+ * waited for. Uses the scratch region.
  */
 int assigner_create(struct assigner **out, struct cuda *cuda, const float *d_c, int64_t nlist,
                     int d);
-int assigner_update(struct assigner *a);
 void assigner_free(struct assigner *a); /* NULL is allowed */
 
 /*
- * Enqueues: d_list[i] = the centroid nearest to row i of x, as the contract's assign; d_dist (NULL is
- * allowed) [rows]: its distance. x is finite. Uses the scratch region.
+ * Enqueues: d_list[i] = the centroid nearest to row i of x, as the contract's assign. A row that
+ * is not finite gets some list. d_total (NULL is allowed): [ASSIGN_SUMS], to which the squared
+ * distances are added, always in the same order. Uses the scratch region.
  */
-int assigner_run(struct assigner *a, const struct mat *x, int32_t *d_list, float *d_dist);
+enum { ASSIGN_SUMS = 256 };
+int assigner_run(struct assigner *a, const struct mat *x, int32_t *d_list, double *d_total);
 
-/* Bytes that an assigner holds; scratch of a run over up to rows rows. */
+/* Bytes that an assigner holds; scratch of one over up to rows rows. */
 size_t assigner_bytes(int64_t nlist, int d);
-size_t assigner_scratch(int64_t nlist, int d, int64_t rows);
+size_t assigner_scratch(int d, int64_t rows);
 
 #endif

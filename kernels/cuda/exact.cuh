@@ -56,23 +56,30 @@ __device__ inline double exact_warp_sum(double v)
 }
 
 /*
- * |q - x|^2 by a whole warp, the result in every lane. q: d floats in shared or global memory;
- * at(j): dimension j of x as a double (for a code: centroid + codeword, added in fp64).
+ * |q - x|^2 by a whole warp, the result in every lane. q(j): dimension j of q as a float, at(j): of x
+ * as a double (for a code: centroid + codeword, added in fp64).
  */
-template <class At> __device__ inline float exact_distance(const float *q, int d, At at)
+template <class Q, class At> __device__ inline float exact_between(int d, Q q, At at)
 {
     int lane = (int)(threadIdx.x % 32);
     double sum = 0;
     float out;
 
     for (int j = lane; j < d; j += 32)
-        sum += exact_term(q[j], at(j));
+        sum += exact_term(q(j), at(j));
     if (exact_settled(exact_warp_sum(sum), d, &out)) return out; /* the same in all lanes */
     sum = 0;
     if (lane == 0)
         for (int j = 0; j < d; j++)
-            sum += exact_term(q[j], at(j));
+            sum += exact_term(q(j), at(j));
     return __shfl_sync(WARP_ALL, (float)sum, 0);
+}
+
+/* The same for q that is d floats in shared or global memory. */
+template <class At> __device__ inline float exact_distance(const float *q, int d, At at)
+{
+    return exact_between(
+        d, [=](int j) { return q[j]; }, at);
 }
 
 #endif

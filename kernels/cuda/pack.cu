@@ -1,0 +1,333 @@
+/*
+ * Vectors made ready for the product: centred, scaled by a power of two, rounded to fp16, and the
+ * rounding's length kept. What is left of the true vector is |x' - fp16| and 2^-24 |x'| for the
+ * subtraction; both go into the margin.
+ *
+ * Vectors with a NaN or an infinity: a column is packed as if it were not there (its score is 0); a
+ * row's length is NaN, and who uses it looks. One that is finite, but so far away that its scaled
+ * square is not, has an infinite length: then margins are infinite, and nothing is ruled out.
+ */
+#include "kernels/cuda/exact.cuh"
+#include "kernels/cuda/product.h"
+
+enum { THREADS = 256, SUM_BLOCKS = 256 };
+enum { BLOCK_DEPTH = 32 }; /* dimensions that are permuted among themselves */
+
+/* fp16 has 11 bits and this is the largest value's exponent: sums stay far from fp32's end, and what
+   is a hundred times larger than anything the space was fitted to is still a half. */
+enum { TOP_EXPONENT = 8 };
+static const float HALF_MAX = 65504;
+
+/* ---- rooms ---- */
+
+void space_room(struct space *s, struct room *r)
+{
+    s->depth = product_depth(s->d);
+    s->d_centre = room_take<float>(r, s->depth);
+    s->d_facts = room_take<struct product_facts>(r, 1);
+}
+
+void columns_room(struct columns *c, struct room *r)
+{
+    c->tiles = columns_tiles(c->n);
+    c->d_image = room_take<__half>(r, c->tiles * TILE_COLS * c->depth);
+    c->d_half = room_take<float>(r, c->tiles * TILE_COLS);
+    c->d_norm = room_take<float>(r, c->tiles * TILE_COLS);
+}
+
+void rows_room(struct rows *x, struct room *r)
+{
+    x->d_x = room_take<__half>(r, x->n * x->depth);
+    x->d_length = room_take<float>(r, x->n);
+    x->d_err = room_take<float>(r, x->n);
+}
+
+int64_t space_partials(int d)
+{
+    return (int64_t)SUM_BLOCKS * d;
+}
+
+/* ---- fitting a space ---- */
+
+/* Sums of a share of the rows by dimension: partial[block][d]. What is not finite counts as 0. */
+__global__ static void sum_dimensions(enum elem elem, const void *x, int64_t n, int d,
+                                      double *partial)
+{
+    int64_t first = n * blockIdx.x / gridDim.x, end = n * (blockIdx.x + 1) / gridDim.x;
+
+    for (int j = (int)threadIdx.x; j < d; j += THREADS) {
+        double sum = 0;
+
+        for (int64_t i = first; i < end; i++) {
+            float v = exact_elem(elem, x, i * d + j);
+
+            sum += isfinite(v) ? v : 0;
+        }
+        partial[(int64_t)blockIdx.x * d + j] = sum;
+    }
+}
+
+__global__ static void mean_dimensions(const double *partial, int64_t n, int d, int depth,
+                                       float *centre, struct product_facts *facts)
+{
+    for (int j = (int)threadIdx.x; j < depth; j += THREADS) {
+        double sum = 0;
+
+        for (int b = 0; b < SUM_BLOCKS && j < d; b++)
+            sum += partial[(int64_t)b * d + j];
+        centre[j] = j < d && n ? (float)(sum / (double)n) : 0;
+    }
+    if (threadIdx.x == 0) *facts = {};
+}
+
+/* facts->scale = the largest distance of an element from its centre, for now. */
+__global__ static void find_range(enum elem elem, const void *x, int64_t n, int d,
+                                  const float *centre, struct product_facts *facts)
+{
+    int64_t stride = (int64_t)gridDim.x * THREADS;
+    float top = 0;
+
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n * d; i += stride) {
+        float v = fabsf(exact_elem(elem, x, i) - centre[i % d]);
+
+        top = isfinite(v) ? fmaxf(top, v) : top;
+    }
+    for (int lanes = 16; lanes; lanes /= 2)
+        top = fmaxf(top, __shfl_xor_sync(WARP_ALL, top, lanes));
+    if (threadIdx.x % 32 == 0) atomicMax((int *)&facts->scale, __float_as_int(top));
+}
+
+/*
+ * The scale from the range. The centre is rounded to a grid of some hundredth of the range, so
+ * that whole numbers less it are few-digit numbers still, which fp16 holds exactly.
+ */
+__global__ static void settle_space(int depth, float *centre, struct product_facts *facts)
+{
+    __shared__ int exponent; /* range < 2^exponent */
+
+    if (threadIdx.x == 0) {
+        exponent = 0;
+        if (facts->scale > 0) frexpf(facts->scale, &exponent);
+        exponent = max(-110, exponent);
+        facts->scale = ldexpf(1, TOP_EXPONENT - exponent);
+        /* the smallest fp32, in units of the scaled square */
+        facts->resolution = ldexpf(1, 2 * (TOP_EXPONENT - exponent) - 149);
+    }
+    __syncthreads();
+    for (int j = (int)threadIdx.x; j < depth; j += THREADS) {
+        float grid = ldexpf(1, exponent - 8), at = rintf(centre[j] / grid) * grid;
+
+        centre[j] = isfinite(at) ? at : centre[j];
+    }
+}
+
+int space_fit(struct cuda *cuda, struct space *s, enum elem elem, const void *d_x, int64_t n,
+              double *d_partial)
+{
+    int rc;
+
+    sum_dimensions<<<SUM_BLOCKS, THREADS, 0, cuda->stream>>>(elem, d_x, n, s->d, d_partial);
+    if ((rc = cuda_launched(cuda, "sum_dimensions")) < 0) return rc;
+    mean_dimensions<<<1, THREADS, 0, cuda->stream>>>(d_partial, n, s->d, s->depth, s->d_centre,
+                                                     s->d_facts);
+    if ((rc = cuda_launched(cuda, "mean_dimensions")) < 0) return rc;
+    find_range<<<cuda_grid(cuda, n * s->d, THREADS), THREADS, 0, cuda->stream>>>(
+        elem, d_x, n, s->d, s->d_centre, s->d_facts);
+    if ((rc = cuda_launched(cuda, "find_range")) < 0) return rc;
+    settle_space<<<1, THREADS, 0, cuda->stream>>>(s->depth, s->d_centre, s->d_facts);
+    return cuda_launched(cuda, "settle_space");
+}
+
+/* ---- packing ---- */
+
+/* One element in the space; its square and that of what fp16 drops are added to the sums. A vector
+   with a NaN or an infinity gets NaN for its square. */
+__device__ __forceinline__ __half pack_elem(float v, float centre, float scale, float *square,
+                                            float *dropped)
+{
+    float y = (v - centre) * scale, rounded, rest;
+    __half h = __float2half_rn(fminf(fmaxf(y, -HALF_MAX), HALF_MAX));
+
+    rounded = __half2float(h);
+    rest = y - rounded;
+    *square = isfinite(v) ? fmaf(y, y, *square) : NAN;
+    *dropped = fmaf(rest, rest, *dropped);
+    return h;
+}
+
+/* Lengths from sums of squares, rounded up: float sums of any order, and the subtraction's error. */
+__device__ __forceinline__ float pack_length(float square)
+{
+    return sqrtf(square) * 1.001f;
+}
+
+__device__ __forceinline__ float pack_err(float dropped, float length)
+{
+    return sqrtf(dropped) * 1.001f + 0x1p-23f * length;
+}
+
+__device__ __forceinline__ void raise(float *fact, float value)
+{
+    if (value > *fact) atomicMax((int *)fact, __float_as_int(value)); /* neither is negative */
+}
+
+/*
+ * Rows. A warp a row, each lane 4 dimensions at a time. Reads the row once, writes 2 bytes a
+ * dimension.
+ */
+__global__ static void pack_rows(enum elem elem, const void *x, int d, const float *centre,
+                                 struct product_facts *facts, struct rows out)
+{
+    int lane = (int)(threadIdx.x % 32), warps = (int)(gridDim.x * (THREADS / 32));
+    float scale = facts->scale, top = 0;
+
+    for (int64_t i = (blockIdx.x * THREADS + threadIdx.x) / 32; i < out.n; i += warps) {
+        float square = 0, dropped = 0, length;
+
+        for (int j = 4 * lane; j < out.depth; j += 128) {
+            __half h[4];
+
+            for (int t = 0; t < 4; t++) {
+                bool real = j + t < d;
+                float v = real ? exact_elem(elem, x, i * d + j + t) : 0;
+
+                h[t] = pack_elem(v, real ? centre[j + t] : 0, scale, &square, &dropped);
+            }
+            *(uint2 *)(out.d_x + i * out.depth + j) = *(const uint2 *)h;
+        }
+        for (int lanes = 16; lanes; lanes /= 2) {
+            square += __shfl_xor_sync(WARP_ALL, square, lanes);
+            dropped += __shfl_xor_sync(WARP_ALL, dropped, lanes);
+        }
+        length = pack_length(square);
+        if (lane == 0) {
+            out.d_length[i] = length;
+            out.d_err[i] = pack_err(dropped, length);
+        }
+        top = fmaxf(top, length); /* fmaxf takes the number where the other is NaN */
+    }
+    if (lane == 0) raise(&facts->row_max, top);
+}
+
+/*
+ * Columns. A block a tile; a thread takes 8 dimensions of a column that lie together in the image,
+ * threads side by side the same of neighbouring columns: writes are whole lines, and what a line
+ * of reads brings is used by the next three steps out of the L1. 2 bytes a dimension are written.
+ * The sums' order varies, and with it lengths by a rounding, which their 1.001 covers.
+ */
+__global__ static void pack_columns(enum elem elem, const void *x, int d, const float *centre,
+                                    struct product_facts *facts, struct columns out)
+{
+    __shared__ float squares[TILE_COLS], drops[TILE_COLS];
+    int64_t first = (int64_t)blockIdx.x * TILE_COLS;
+    __half *image = out.d_image + first * out.depth;
+    float scale = facts->scale;
+    int t = (int)threadIdx.x;
+
+    if (t < TILE_COLS) squares[t] = drops[t] = 0;
+    __syncthreads();
+    for (int e = t; e < TILE_COLS * (out.depth / 8); e += THREADS) {
+        int piece = e / TILE_COLS, col = e % TILE_COLS; /* piece: 8 of depth in the image's order */
+        int64_t row = first + col;
+        float square = 0, dropped = 0;
+        __half h[8];
+
+        for (int p = 0; p < 8; p++) {
+            /* slot 8 * half + 2 * quad + i of step s is dimension 8 * quad + 4 * s + 2 * half + i */
+            int s = piece / 2 % 2, half = piece % 2;
+            int j = piece / 4 * BLOCK_DEPTH + 8 * (p / 2) + 4 * s + 2 * half + p % 2;
+            bool real = row < out.n && j < d;
+            float v = real ? exact_elem(elem, x, row * d + j) : 0;
+
+            h[p] = pack_elem(v, real ? centre[j] : 0, scale, &square, &dropped);
+        }
+        *(uint4 *)(image + (int64_t)(piece * (TILE_COLS / 8) + col / 8) * 64 + col % 8 * 8) =
+            *(const uint4 *)h;
+        atomicAdd(squares + col, square);
+        atomicAdd(drops + col, dropped);
+    }
+    __syncthreads();
+    if (t >= TILE_COLS) return;
+    float length = pack_length(squares[t]);
+    bool there = !isnan(squares[t]) && first + t < out.n;
+    float err = there ? pack_err(drops[t], length) : 0;
+
+    if (!there) length = 0;
+    out.d_half[first + t] = there ? 0.5f * squares[t] : NAN;
+
+    for (int lanes = 16; lanes; lanes /= 2) {
+        length = fmaxf(length, __shfl_xor_sync(WARP_ALL, length, lanes));
+        err = fmaxf(err, __shfl_xor_sync(WARP_ALL, err, lanes));
+    }
+    if (t % 32 == 0) {
+        raise(&facts->col_max, length);
+        raise(&facts->col_err, err);
+    }
+}
+
+/* Images of columns that are not finite must not spoil sums: 0 * NaN is NaN. */
+__global__ static void clear_columns(struct columns out)
+{
+    int64_t column = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    int64_t tile = column / TILE_COLS, col = column % TILE_COLS;
+
+    if (column >= out.tiles * TILE_COLS || !isnan(out.d_half[column])) return;
+    for (int piece = 0; piece < out.depth / 8; piece++)
+        *(uint4 *)(out.d_image + tile * TILE_COLS * out.depth +
+                   (int64_t)(piece * (TILE_COLS / 8) + col / 8) * 64 + col % 8 * 8) = {};
+}
+
+__global__ static void finish_norms(const struct product_facts *facts, struct columns c)
+{
+    int64_t column = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    float top = facts->col_max, offset = 0.505f * top * top + 1.01f * top * facts->row_max;
+
+    if (column >= c.tiles * TILE_COLS) return;
+    c.d_norm[column] = isnan(c.d_half[column]) ? 0 : offset - c.d_half[column];
+}
+
+__global__ static void forget(struct product_facts *facts, bool rows)
+{
+    if (rows)
+        facts->row_max = 0;
+    else
+        facts->col_max = facts->col_err = 0;
+}
+
+int rows_pack(struct cuda *cuda, const struct space *s, enum elem elem, const void *d_x,
+              struct rows *x)
+{
+    int rc;
+
+    forget<<<1, 1, 0, cuda->stream>>>(s->d_facts, true);
+    if ((rc = cuda_launched(cuda, "forget")) < 0) return rc;
+    pack_rows<<<cuda_grid(cuda, x->n * 32, THREADS), THREADS, 0, cuda->stream>>>(
+        elem, d_x, s->d, s->d_centre, s->d_facts, *x);
+    return cuda_launched(cuda, "pack_rows");
+}
+
+int columns_pack(struct cuda *cuda, const struct space *s, enum elem elem, const void *d_x,
+                 struct columns *c)
+{
+    int64_t columns = c->tiles * TILE_COLS;
+    int rc;
+
+    forget<<<1, 1, 0, cuda->stream>>>(s->d_facts, false);
+    if ((rc = cuda_launched(cuda, "forget")) < 0) return rc;
+    if (!c->tiles) return 0;
+    pack_columns<<<(unsigned)c->tiles, THREADS, 0, cuda->stream>>>(elem, d_x, s->d, s->d_centre,
+                                                                   s->d_facts, *c);
+    if ((rc = cuda_launched(cuda, "pack_columns")) < 0) return rc;
+    clear_columns<<<(unsigned)((columns + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(*c);
+    return cuda_launched(cuda, "clear_columns");
+}
+
+int columns_norms(struct cuda *cuda, const struct space *s, struct columns *c)
+{
+    int64_t columns = c->tiles * TILE_COLS;
+
+    if (!columns) return 0;
+    finish_norms<<<(unsigned)((columns + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
+        s->d_facts, *c);
+    return cuda_launched(cuda, "finish_norms");
+}
