@@ -38,6 +38,7 @@ void columns_room(struct columns *c, struct room *r)
 void rows_room(struct rows *x, struct room *r)
 {
     x->d_x = room_take<__half>(r, x->n * x->depth);
+    x->d_square = room_take<float>(r, x->n);
     x->d_length = room_take<float>(r, x->n);
     x->d_err = room_take<float>(r, x->n);
 }
@@ -201,6 +202,7 @@ __global__ static void pack_rows(enum elem elem, const void *x, int d, const flo
         }
         length = pack_length(square);
         if (lane == 0) {
+            out.d_square[i] = square;
             out.d_length[i] = length;
             out.d_err[i] = pack_err(dropped, length);
         }

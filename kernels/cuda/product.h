@@ -129,18 +129,19 @@ __device__ static inline int64_t group_column(int32_t group, int i)
 /*
  * How far apart two scores of a row must be for the distances to be in the same order, as fp32.
  * Each score is off by what fp16 took off either side, by the tensor cores' sums (truncated to 23
- * bits, depth terms) and by a few roundings of the offset's size; a distance that decides is
- * rounded to fp32.
+ * bits, depth terms), by the sums of squares in it (8 terms in a row, then trees) and by a few
+ * roundings of the offset's size; a distance that decides is rounded to fp32.
  */
 __device__ static inline float product_margin(const struct product_facts *f, int depth,
                                               float length, float err)
 {
     float top = f->col_max, reach = length + top;
     float fp16 = length * f->col_err + err * (top + f->col_err);
-    float sums = (float)depth * 0x1p-22f * (length + err + top) * (top + f->col_err);
-    float rounding = 0x1p-20f * (top * (top + f->row_max) + reach * reach);
+    float sums = (float)depth * 0x1p-22f * (length + err) * (top + f->col_err);
+    float squares = (float)(depth / 8 + 16) * 0x1p-23f * reach * reach;
+    float offset = 0x1p-20f * top * (top + f->row_max);
 
-    return 2.02f * (fp16 + sums + rounding) + 0x1p-23f * reach * reach + f->resolution;
+    return 2.02f * (fp16 + sums + squares + offset) + 0x1p-23f * reach * reach + f->resolution;
 }
 #endif
 
