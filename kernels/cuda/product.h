@@ -67,7 +67,8 @@ struct rows {
     int64_t n;
     int depth;
     __half *d_x;     /* [n][depth] */
-    float *d_length; /* [n]: |x'|; NaN for a row with a NaN or an infinity */
+    float *d_square; /* [n]: |x'|^2; NaN for a row with a NaN or an infinity */
+    float *d_length; /* [n]: its root, or a little more */
     float *d_err;    /* [n]: |x' - what fp16 makes of it| */
 };
 
