@@ -1,7 +1,7 @@
 /*
  * The device's time over work that nobody waits for: the sum of spans, each from when its first
  * kernel could begin to when its last ended. What lies between spans (the device waiting for data)
- * is not counted.
+ * is not counted; that allocations within a span hold it up is.
  */
 #ifndef IVF_CUDA_METER_H
 #define IVF_CUDA_METER_H
