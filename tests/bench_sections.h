@@ -13,8 +13,9 @@ int bench_finite(struct bench *t);
 int bench_residuals(struct bench *t);
 int bench_synthesize(struct bench *t);
 
-/* k-means of n training rows on the device, 10 iterations. With a folder: the rows and the
-   centroids it starts from are written, for others to start from the same (bench_work.c). */
+/* k-means of n training rows on the device, 10 iterations. With a folder: the rows, the
+   centroids it starts from and those it ends with are written, for others to start from the same
+   and be compared (bench_work.c). */
 struct bench_kmeans_size {
     int64_t n, nlist;
 };

@@ -53,6 +53,17 @@ static int run_kmeans(void *arg)
     return 0;
 }
 
+/* As <set>_<name>_<training rows>_<nlist>. */
+static int write_centroids(const struct bench *t, const struct bench_set *set,
+                           const struct kmeans_job *job, const char *name)
+{
+    char sized[64];
+
+    snprintf(sized, sizeof sized, "%s_%lld_%lld", name, (long long)job->x.rows,
+             (long long)job->nlist);
+    return bench_write(set, t, sized, ELEM_F32, job->c, job->nlist);
+}
+
 /* The rows that kmeans_train starts from, drawn as its header says. */
 static int write_start(const struct bench *t, const struct bench_set *set, struct kmeans_job *job)
 {
@@ -60,7 +71,6 @@ static int write_start(const struct bench *t, const struct bench_set *set, struc
     struct mat start = {.elem = ELEM_F32, .rows = job->nlist, .d = set->d};
     size_t bytes = (size_t)(job->nlist * set->d) * sizeof(float);
     int64_t *perm = mem_new(job->x.rows, sizeof *perm);
-    char name[64];
     int rc = ERR_NOMEM;
 
     if (!perm) goto out;
@@ -68,8 +78,7 @@ static int write_start(const struct bench *t, const struct bench_set *set, struc
     if ((rc = ops->alloc(t->b, &start.data, bytes)) < 0) goto out;
     if ((rc = ops->gather(t->b, &job->x, perm, &start)) < 0) goto out;
     if ((rc = ops->download(t->b, job->c, start.data, 0, bytes)) < 0) goto out;
-    snprintf(name, sizeof name, "start_%lld_%lld", (long long)job->x.rows, (long long)job->nlist);
-    rc = bench_write(set, t, name, ELEM_F32, job->c, job->nlist);
+    rc = write_centroids(t, set, job, "start");
 out:
     ops->release(t->b, &start.data);
     mem_free(perm);
@@ -108,7 +117,8 @@ int bench_kmeans(struct bench *t, const struct bench_set *set, struct bench_kmea
              elem_name(set->elem), (long long)nlist);
     job.work.products = 2.0 * ITERATIONS * (double)n * (double)nlist * set->d;
     job.work.memory = 2.0 * ITERATIONS * (double)work.x.data.bytes; /* assign and means */
-    rc = bench_run(t, &job);
+    if ((rc = bench_run(t, &job)) < 0) goto out;
+    if (t->folder) rc = write_centroids(t, set, &work, "centroids");
 out:
     t->b->ops->release(t->b, &work.x.data);
     mem_free(work.c);
