@@ -74,7 +74,7 @@ size_t fill_peak(const struct lists_desc *desc, int passes)
     size_t floats = floats_bytes(desc, desc->transform != NULL, cap);
     size_t arrived = passes == 1 ? rows * row : 0, staged = passes == 2 ? (size_t)cap * row : 0;
     size_t assigner = assigner_bytes(desc->nlist, desc->d), work = floats + staged;
-    size_t scratch = larger(assigner_scratch(desc->nlist, desc->d, cap), sort_temp_bytes(desc->n));
+    size_t scratch = larger(assigner_scratch(desc->d, cap), sort_temp_bytes(desc->n));
 
     left = passes == 1 ? list + arrived : list + (desc->m ? list : 0) + work;
     peak = larger(list + arrived + assigner + work, /* the first pass */
@@ -116,7 +116,7 @@ static int take_arrays(struct fill *f, struct cuda *cuda, const struct lists *l)
     if (l->passes == 1 && (rc = array_new(cuda, &f->arrived, arrived)) < 0) return rc;
     if (l->passes == 2 && (rc = array_new(cuda, &f->staged, staged)) < 0) return rc;
     if (floats && (rc = array_new(cuda, &f->floats, floats)) < 0) return rc;
-    return cuda_scratch(cuda, assigner_scratch(desc->nlist, desc->d, f->cap), &d_scratch);
+    return cuda_scratch(cuda, assigner_scratch(desc->d, f->cap), &d_scratch);
 }
 
 static int take_misfit(struct fill *f, struct cuda *cuda)
