@@ -14,7 +14,8 @@ struct ivf {
     struct backend *b;
     struct ivf_desc desc;
     struct ivf_model model;
-    struct lists *lists; /* NULL until there is a model */
+    int trained;         /* there is a model */
+    struct lists *lists; /* NULL until something is to be put into them */
     int64_t n, total;    /* vectors in it; vectors seen in the current pass */
     int pass;            /* passes ended */
     int64_t reserved_nq;
@@ -105,7 +106,8 @@ static void copy_floats(float *dst, const float *src, int64_t n)
     if (n) memcpy(dst, src, (size_t)n * sizeof *dst);
 }
 
-static int make_lists(struct ivf *ix)
+/* Not before they are wanted: what trained the model has been given back by then. */
+static int need_lists(struct ivf *ix)
 {
     const struct ivf_desc *desc = &ix->desc;
     const struct transform *transform = &ix->model.transform;
@@ -116,6 +118,8 @@ static int make_lists(struct ivf *ix)
                                .n = desc->n,
                                .transform = transform->a ? transform : NULL};
 
+    assert(ix->trained);
+    if (ix->lists) return 0;
     return ix->b->ops->lists_create(ix->b, &ix->lists, &lists, ix->model.coarse, ix->model.books);
 }
 
@@ -215,7 +219,7 @@ int ivf_train(struct ivf *ix, const struct mat *x, int64_t head)
     int64_t bad = -1;
     int rc;
 
-    assert(!ix->lists && x->d == ix->desc.d);
+    assert(!ix->trained && x->d == ix->desc.d);
     if (head > x->rows) head = x->rows;
     if ((rc = ops->finite(ix->b, x, &bad)) < 0) return rc;
     if (bad >= 0)
@@ -225,7 +229,7 @@ int ivf_train(struct ivf *ix, const struct mat *x, int64_t head)
     if (ix->desc.transform != TRANSFORM_NONE && (rc = train_transform(ix, x, head, &y)) < 0)
         goto out;
     if ((rc = train_lists(ix, y.data.ptr ? &y : x, head)) < 0) goto out;
-    rc = make_lists(ix);
+    ix->trained = 1;
 out:
     ops->release(ix->b, &y.data);
     return rc;
@@ -233,7 +237,7 @@ out:
 
 const struct ivf_model *ivf_model(const struct ivf *ix)
 {
-    return ix->lists ? &ix->model : NULL;
+    return ix->trained ? &ix->model : NULL;
 }
 
 int ivf_set_model(struct ivf *ix, const struct ivf_model *model)
@@ -242,7 +246,7 @@ int ivf_set_model(struct ivf *ix, const struct ivf_model *model)
     struct transform *t = &ix->model.transform;
     int rc;
 
-    assert(!ix->lists && model->coarse && (model->books || !desc->m));
+    assert(!ix->trained && model->coarse && (model->books || !desc->m));
     assert(model->transform.a || desc->transform == TRANSFORM_NONE);
     ivf_model_clear(&ix->model);
     if ((rc = ivf_model_alloc(&ix->model, desc)) < 0) return rc;
@@ -250,35 +254,39 @@ int ivf_set_model(struct ivf *ix, const struct ivf_model *model)
     copy_floats(t->b, model->transform.b, t->b ? t->d_out : 0);
     copy_floats(ix->model.coarse, model->coarse, coarse_floats(desc));
     copy_floats(ix->model.books, model->books, book_floats(desc));
-    return make_lists(ix);
+    ix->trained = 1;
+    return 0;
 }
 
 /* ---- filling ---- */
 
-int ivf_passes(const struct ivf *ix)
+int ivf_passes(struct ivf *ix)
 {
-    assert(ix->lists);
-    return ix->b->ops->lists_passes(ix->lists);
+    int rc = need_lists(ix);
+
+    return rc < 0 ? rc : ix->b->ops->lists_passes(ix->lists);
 }
 
 int ivf_add(struct ivf *ix, const struct block *x)
 {
-    int64_t all = ix->desc.n * ivf_passes(ix), most = ix->pass ? ix->n : ix->desc.n;
-    int rc;
+    int64_t most = ix->pass ? ix->n : ix->desc.n;
+    int passes = ivf_passes(ix), rc;
 
-    assert(x->d == ix->desc.d && ix->pass < ivf_passes(ix));
+    if (passes < 0) return passes;
+    assert(x->d == ix->desc.d && ix->pass < passes);
     if (ix->total + x->rows > most)
         return fail(ERR_INVALID, "add: more than the %lld vectors %s", (long long)most,
                     ix->pass ? "of the first pass" : "announced");
     if ((rc = ix->b->ops->lists_add(ix->b, ix->lists, x)) < 0) return rc;
     ix->total += x->rows;
-    return report_progress(ix, "add", ix->pass * ix->desc.n + ix->total, all);
+    return report_progress(ix, "add", ix->pass * ix->desc.n + ix->total, ix->desc.n * passes);
 }
 
 int ivf_end_pass(struct ivf *ix)
 {
     int rc;
 
+    if ((rc = need_lists(ix)) < 0) return rc;
     if (ix->pass && ix->total != ix->n)
         return fail(ERR_INVALID, "add: pass %d brought %lld vectors, the first %lld", ix->pass + 1,
                     (long long)ix->total, (long long)ix->n);
@@ -294,13 +302,14 @@ int64_t ivf_n(const struct ivf *ix)
     return ix->n;
 }
 
-int ivf_imbalance(const struct ivf *ix, double *out)
+int ivf_imbalance(struct ivf *ix, double *out)
 {
     int64_t *size = mem_new(ix->desc.nlist, sizeof *size);
     double squares = 0;
     int rc = ERR_NOMEM;
 
     if (!size) goto out;
+    if ((rc = need_lists(ix)) < 0) goto out;
     if ((rc = ix->b->ops->lists_sizes(ix->b, ix->lists, size)) < 0) goto out;
     for (int64_t j = 0; j < ix->desc.nlist; j++)
         squares += (double)size[j] * (double)size[j];
@@ -320,6 +329,7 @@ int ivf_reserve(struct ivf *ix, int64_t nq, int k, int nprobe)
     if (nprobe < 1 || nprobe > ix->desc.nlist)
         return fail(ERR_INVALID, "nprobe %d is not in 1 ... nlist %lld", nprobe,
                     (long long)ix->desc.nlist);
+    if ((rc = need_lists(ix)) < 0) return rc;
     if ((rc = ix->b->ops->lists_reserve(ix->b, ix->lists, nq, k, nprobe)) < 0) return rc;
     ix->reserved_nq = nq;
     ix->reserved_k = k;

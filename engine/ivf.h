@@ -66,14 +66,17 @@ const struct ivf_model *ivf_model(const struct ivf *ix);
 /* Instead of ivf_train: takes a model trained before, which is copied. */
 int ivf_set_model(struct ivf *ix, const struct ivf_model *model);
 
-/* Filling takes this many passes over the same blocks in the same order (1 or 2) ... */
-int ivf_passes(const struct ivf *ix);
+/*
+ * Filling takes this many passes over the same blocks in the same order (1 or 2) ... The first call
+ * of this or any that follows makes the lists: a code where that fails.
+ */
+int ivf_passes(struct ivf *ix);
 /* ... each of which adds every block, host rows with ids from block->first, and is then ended. */
 int ivf_add(struct ivf *ix, const struct block *x);
 int ivf_end_pass(struct ivf *ix);
 
-int64_t ivf_n(const struct ivf *ix);                  /* vectors in it */
-int ivf_imbalance(const struct ivf *ix, double *out); /* nlist * sum(size^2) / n^2 */
+int64_t ivf_n(const struct ivf *ix);            /* vectors in it */
+int ivf_imbalance(struct ivf *ix, double *out); /* nlist * sum(size^2) / n^2 */
 
 /* Scratch for searches of up to nq queries at once, k answers, nprobe lists. */
 int ivf_reserve(struct ivf *ix, int64_t nq, int k, int nprobe);

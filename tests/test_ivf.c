@@ -49,9 +49,9 @@ static int add(struct ivf *ix, int64_t n)
 
 static int fill(struct ivf *ix)
 {
-    int rc = 0;
+    int passes = ivf_passes(ix), rc = passes < 0 ? passes : 0;
 
-    for (int pass = ivf_passes(ix); pass > 0 && rc == 0; pass--)
+    for (int pass = passes; pass > 0 && rc == 0; pass--)
         if ((rc = add(ix, N)) == 0) rc = ivf_end_pass(ix);
     return rc;
 }
