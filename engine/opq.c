@@ -56,14 +56,16 @@ static int64_t sampled(int64_t rows)
     return rows < OPQ_ROWS ? rows : OPQ_ROWS;
 }
 
-size_t opq_train_bytes(int opq_m, int d_in, int d_out, int64_t rows)
+void opq_train_bytes(int opq_m, int d_in, int d_out, int64_t rows, size_t *host, size_t *device)
 {
     size_t n = (size_t)sampled(rows), out = (size_t)d_out, m = (size_t)opq_m;
     size_t d = (size_t)larger(d_in, d_out);
 
-    /* rows and what is made of them, twice each; books; LAPACK's share; who was drawn */
-    return n * (8 * d + 8 * out + 3 * m) + 20 * KSUB * out + 64 * d * d +
-           (size_t)rows * sizeof(int64_t);
+    /* rows, what is made of them and codes; books; LAPACK's share; who was drawn */
+    *host =
+        n * (4 * d + 4 * out + m) + 8 * KSUB * out + 64 * d * d + (size_t)rows * sizeof(int64_t);
+    /* rows, rotated ones and codes of two steps; books of two steps and what they start from */
+    *device = n * (4 * d + 4 * out + 2 * m) + 12 * KSUB * out;
 }
 
 static int work_alloc(struct work *w, int64_t n, int d_out)

@@ -11,7 +11,7 @@ extern "C" {
 int opq_train(struct transform *t, struct backend *b, const struct mat *x, int64_t rows,
               const struct transform_desc *desc);
 
-size_t opq_train_bytes(int opq_m, int d_in, int d_out, int64_t rows);
+void opq_train_bytes(int opq_m, int d_in, int d_out, int64_t rows, size_t *host, size_t *device);
 
 #ifdef __cplusplus
 }

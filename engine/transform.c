@@ -163,13 +163,15 @@ out:
     return rc;
 }
 
-static size_t pcar_train_bytes(int d_in, int d_out, int64_t rows)
+static void pcar_train_bytes(int d_in, int d_out, int64_t rows, size_t *host, size_t *device)
 {
     size_t d = (size_t)d_in, out = (size_t)d_out, square = d * d * sizeof(double);
+    size_t values = (size_t)block_rows(d_in) * d;
 
-    /* the block thrice; eigenvectors and LAPACK's workspace, two squares and a little; the end */
-    return (size_t)block_rows(d_in) * d * 16 + 3 * square + 8 * out * (2 * d + out) +
-           (size_t)rows * sizeof(int64_t);
+    /* the block twice; eigenvectors and LAPACK's workspace, two squares and a little; the end */
+    *host = values * (sizeof(float) + sizeof(double)) + 3 * square + 8 * out * (2 * d + out) +
+            (size_t)rows * sizeof(int64_t);
+    *device = values * sizeof(float);
 }
 
 /* ---- either ---- */
@@ -184,9 +186,10 @@ int transform_train(struct transform *t, struct backend *b, const struct mat *x,
     return pcar_train(t, b, x, rows, desc);
 }
 
-size_t transform_train_bytes(enum transform_kind kind, int opq_m, int d_in, int d_out, int64_t rows)
+void transform_train_bytes(enum transform_kind kind, int opq_m, int d_in, int d_out, int64_t rows,
+                           size_t *host, size_t *device)
 {
-    if (kind == TRANSFORM_NONE) return 0;
-    return kind == TRANSFORM_PCAR ? pcar_train_bytes(d_in, d_out, rows)
-                                  : opq_train_bytes(opq_m, d_in, d_out, rows);
+    *host = *device = 0;
+    if (kind == TRANSFORM_PCAR) pcar_train_bytes(d_in, d_out, rows, host, device);
+    if (kind == TRANSFORM_OPQ) opq_train_bytes(opq_m, d_in, d_out, rows, host, device);
 }

@@ -44,9 +44,10 @@ void transform_clear(struct transform *t); /* also after a failed transform_allo
 int transform_train(struct transform *t, struct backend *b, const struct mat *x, int64_t rows,
                     const struct transform_desc *desc);
 
-/* Host and device bytes that training takes beside the rows it is given, at most. */
-size_t transform_train_bytes(enum transform_kind kind, int opq_m, int d_in, int d_out,
-                             int64_t rows);
+/* Bytes that training takes at most beside the rows it is given: of the host's memory, and through
+   the backend's alloc. What the backend's steps take is not in it. */
+void transform_train_bytes(enum transform_kind kind, int opq_m, int d_in, int d_out, int64_t rows,
+                           size_t *host, size_t *device);
 
 #ifdef __cplusplus
 }

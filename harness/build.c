@@ -7,8 +7,8 @@
 #include "harness/build_truth.h"
 #include "harness/centroids.h"
 #include "harness/cli.h"
+#include "harness/device.h"
 #include "harness/machine.h"
-#include "kernels/kernels.h"
 
 /* Transform and codebooks are trained on the first so many of the group's training rows, as in the
    original; where these are drawn, in the file's order, on all of them: the first would be the
@@ -52,7 +52,6 @@ static int open_all(struct build *b)
 {
     const struct plan *plan = b->run->plan;
     struct phase *phase = &b->phase[b->nphases];
-    const struct backend_ops *ops;
     int rc;
 
     phase_begin(phase, "open", NULL);
@@ -60,9 +59,10 @@ static int open_all(struct build *b)
     b->data = dataset_info(b->ds);
     if (strcmp(b->data->identity.hex, plan->data.identity.hex) != 0)
         return fail(ERR_FORMAT, "dataset %s: its files changed since the run began", b->data->name);
-    if ((rc = kernels_find(&ops, plan->backend)) < 0) return rc;
-    if ((rc = ops->open(&b->b, 0, b->group->trials->threads)) < 0) return rc;
-    ops->info(b->b, &b->device);
+    rc = device_open(&b->b, plan->spec->backend == BACKEND_AUTO ? "auto" : plan->backend,
+                     plan->backend, b->group->trials->threads);
+    if (rc < 0) return rc;
+    b->b->ops->info(b->b, &b->device);
     if (!(b->q = mem_new(b->data->nq * b->data->d, sizeof *b->q))) return ERR_NOMEM;
     if ((rc = dataset_queries(b->ds, b->q)) < 0) return rc;
     phase_end(phase, b->b);
@@ -243,23 +243,85 @@ out:
     return rc;
 }
 
-/* Fills the index; truth is found on the way, its time counted apart. */
-static int add(struct build *b)
+/* brute looks at the first pass. */
+static int add_passes(struct build *b, struct brute *brute)
 {
-    struct brute brute = {0};
+    int passes = ivf_passes(b->ix), rc = passes < 0 ? passes : 0;
+
+    for (int pass = 0; pass < passes && rc == 0; pass++)
+        rc = add_pass(b, pass, pass == 0 ? brute : NULL);
+    return rc;
+}
+
+/* On the host: fills the index and finds the truth on the way, its time counted apart. */
+static int add_and_find(struct build *b, struct brute *brute)
+{
     struct phase *phase = &b->phase[b->nphases];
     int rc;
 
     phase_begin(phase, "add", b->b);
-    if ((rc = brute_begin(&brute, b)) < 0) goto out;
-    for (int pass = 0; pass < ivf_passes(b->ix); pass++)
-        if ((rc = add_pass(b, pass, pass == 0 ? &brute : NULL)) < 0) goto out;
-    if ((rc = brute_end(&brute, b)) < 0) goto out;
+    if ((rc = brute_begin(brute, b)) < 0) return rc;
+    if ((rc = add_passes(b, brute)) < 0) return rc;
+    if ((rc = brute_end(brute, b)) < 0) return rc;
     phase_end(phase, b->b);
-    phase->wall_ns -= brute.ns;
+    phase->wall_ns -= brute->ns;
     b->nphases++;
-    brute_note(&brute, b, phase->peak_host);
+    b->phase[b->nphases++] = (struct phase){.name = "truth",
+                                            .wall_ns = brute->ns,
+                                            .device_ns = -1,
+                                            .peak_host = phase->peak_host,
+                                            .peak_device = -1,
+                                            .cached = brute->cached};
+    return 0;
+}
+
+static int find_pass(struct build *b, struct brute *brute)
+{
+    int64_t n = b->data->n, done = 0;
+    struct stream *s = NULL;
+    struct block block;
+    int rc, more;
+
+    if ((rc = stream_open(&s, b->ds, PART_BASE, 0, n, plan_block_rows(b->run->plan))) < 0) goto out;
+    while ((more = stream_next(s, &block)) > 0) {
+        if ((rc = brute_add(brute, &block)) < 0) goto out;
+        if ((rc = build_tell(b, "truth", done += block.rows, n)) < 0) goto out;
+    }
+    rc = more;
 out:
+    stream_close(s);
+    return rc;
+}
+
+/*
+ * On a device: first the one, then the other, which reads the base twice. Adding goes on while the
+ * next block travels, and brute force on the same block would make it wait at each.
+ */
+static int add_then_find(struct build *b, struct brute *brute)
+{
+    struct phase *phase = &b->phase[b->nphases];
+    int rc;
+
+    phase_begin(phase, "add", b->b);
+    if ((rc = add_passes(b, NULL)) < 0) return rc;
+    phase_end(phase++, b->b);
+    b->nphases++;
+    phase_begin(phase, "truth", b->b);
+    if ((rc = brute_begin(brute, b)) < 0) return rc;
+    if ((rc = find_pass(b, brute)) < 0) return rc;
+    if ((rc = brute_end(brute, b)) < 0) return rc;
+    phase_end(phase, b->b);
+    phase->cached = brute->cached;
+    b->nphases++;
+    return 0;
+}
+
+static int add(struct build *b)
+{
+    struct brute brute = {0};
+    int rc = b->b->ops->host_bytes ? add_then_find(b, &brute) : add_and_find(b, &brute);
+
+    if (rc == 0) brute_keep(&brute, b, b->phase[b->nphases - 1].wall_ns);
     brute_clear(&brute);
     return rc;
 }

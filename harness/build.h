@@ -37,7 +37,7 @@ struct build {
 
 /*
  * Opens, trains (or takes a model from the cache), adds, and gets the truth: shipped, cached or
- * computed in the same pass over the base as the add. b holds what was reached on failure too:
+ * computed in the same pass over the base as the add (on a device: in one of its own). b holds what was reached on failure too:
  * build_clear in any case.
  */
 int build_index(struct build *b, struct run *run, const struct group *group);

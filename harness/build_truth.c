@@ -202,19 +202,13 @@ int brute_end(struct brute *t, struct build *b)
     return rc;
 }
 
-void brute_note(const struct brute *t, struct build *b, int64_t peak_host)
+void brute_keep(const struct brute *t, struct build *b, int64_t ns)
 {
     struct cache_artifact a;
 
-    b->phase[b->nphases++] = (struct phase){.name = "truth",
-                                            .wall_ns = t->ns,
-                                            .device_ns = -1,
-                                            .peak_host = peak_host,
-                                            .peak_device = -1,
-                                            .cached = t->cached};
     if (!t->all) return;
     a = truth_artifact(b);
-    a.ns = t->ns;
+    a.ns = ns;
     build_keep(b, &a);
 }
 

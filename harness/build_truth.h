@@ -30,8 +30,8 @@ int brute_add(struct brute *t, const struct block *x);
 /* After the last block: truth is in b, a disagreement in b->doubt. */
 int brute_end(struct brute *t, struct build *b);
 
-/* Notes phase "truth", and keeps a truth just computed. It shares its pass, so its peak, with add. */
-void brute_note(const struct brute *t, struct build *b, int64_t peak_host);
+/* Puts a truth just computed, in ns, into the cache. */
+void brute_keep(const struct brute *t, struct build *b, int64_t ns);
 void brute_clear(struct brute *t);
 
 /*

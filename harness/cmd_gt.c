@@ -9,7 +9,8 @@
 #include "engine/rowwriter.h"
 #include "engine/truth.h"
 #include "harness/datawork.h"
-#include "harness/plan.h"
+#include "harness/device.h"
+#include "harness/spec.h"
 #include "kernels/kernels.h"
 
 static const char help[] =
@@ -45,20 +46,6 @@ struct answers {
     float *dist; /* [nq][k], as ids */
     vid *ids;
 };
-
-static int open_backend(struct backend **out, const struct job *job)
-{
-    const struct backend_ops *ops = NULL;
-    int rc = 0;
-
-    if (job->backend && strcmp(job->backend, "auto") != 0) {
-        if ((rc = kernels_find(&ops, job->backend)) < 0) return rc;
-        return ops->open(out, 0, (int)job->threads);
-    }
-    for (int i = 0; (ops = kernels_backend(i)); i++) /* best first */
-        if ((rc = ops->open(out, 0, (int)job->threads)) == 0) return 0;
-    return rc;
-}
 
 static int search_blocks(struct datawork *w, struct dataset *ds, struct truth *t)
 {
@@ -143,7 +130,7 @@ static int find(struct datawork *w, const struct job *job)
 
     if ((rc = dataset_open(&ds, &job->data)) < 0) goto out;
     if ((rc = check(job, dataset_info(ds))) < 0) goto out;
-    if ((rc = open_backend(&b, job)) < 0) goto out;
+    if ((rc = datawork_backend(w, &b, job->backend, (int)job->threads)) < 0) goto out;
     if ((rc = search(w, job, ds, b, &a)) < 0) goto out;
     w->writing = 1;
     rc = write_truth(job, &a, dataset_info(ds)->nq);
@@ -172,6 +159,8 @@ static int take_words(struct job *job, const struct cli_list *words)
 {
     int rc = 0;
 
+    if (!job->backend) job->backend = "auto";
+    if ((rc = device_word(job->backend)) < 0) return rc;
     if (!job->out) return fail(ERR_INVALID, "gt wants -o FILE, where the truth goes");
     if (job->k < 1 || job->k > K_MAX) return fail(ERR_INVALID, "-k is from 1 to %d", K_MAX);
     if (words->count > 1 || (words->count == 1) == (job->data.base || job->data.query))

@@ -4,9 +4,9 @@
 
 #include "engine/base/thread.h"
 #include "harness/cli.h"
+#include "harness/device.h"
 #include "harness/plan.h"
 #include "harness/spec_keys.h"
-#include "kernels/kernels.h"
 
 static const char help[] =
     "Usage: ivfbench plan [--set KEY=VALUE] [--only PATTERN] [--quiet] SPEC...\n"
@@ -49,17 +49,20 @@ static void print_fixed(const struct plan *p)
 static void print_head(const struct plan *p)
 {
     const struct dataset_info *d = &p->data;
-    const struct backend_ops *ops;
     struct text summary = {0};
+    struct kernels_gpu gpu;
 
     plan_summary(p, &summary);
     printf("%s: %s", p->spec->name, text_get(&summary));
     text_clear(&summary);
     printf("\n  data     %s: %lld x %d %s, %lld queries, %lld to train on\n", d->name,
            (long long)d->n, d->d, elem_name(d->elem), (long long)d->nq, (long long)d->nt);
-    printf("  backend  %s%s\n", p->backend,
-           kernels_find(&ops, p->backend) < 0 ? ", which this build does not have" : "");
-    printf("  memory   %s; threads: auto is %d\n", plan_bytes(plan_memory_limit()).s,
+    printf("  backend  %s", p->backend);
+    if (device_check(p->backend) < 0)
+        printf(", which cannot run here");
+    else if (device_look(&gpu, p->backend))
+        printf(": %s, %s", gpu.name, plan_bytes(gpu.memory_bytes).s);
+    printf("\n  memory   %s; threads: auto is %d\n", plan_bytes(plan_memory_limit()).s,
            thread_count());
     print_fixed(p);
 }
@@ -79,11 +82,25 @@ static struct shown bytes_or_dash(size_t bytes)
     return bytes ? plan_bytes(bytes) : (struct shown){"-"};
 }
 
+/* Whether the plan has a kind of memory beside the host's. */
+static int has_device(const struct plan *p)
+{
+    const char *phase;
+
+    for (int i = 0; i < p->ngroups; i++)
+        if (plan_peak_device(&p->groups[i], &phase)) return 1;
+    return 0;
+}
+
 static void print_group(const struct plan *p, const struct group *g, int width)
 {
-    printf("%5d  %-*s  %6d  %4d  %9s  %9s  %9s\n", (int)(g - p->groups) + 1, width, g->label,
-           g->ntrials, g->runnable, bytes_or_dash(g->train_bytes).s, bytes_or_dash(g->fill_bytes).s,
-           bytes_or_dash(g->search_bytes).s);
+    printf("%5d  %-*s  %6d  %4d  %9s  %9s  %9s", (int)(g - p->groups) + 1, width, g->label,
+           g->ntrials, g->runnable, bytes_or_dash(g->train.host).s, bytes_or_dash(g->fill.host).s,
+           bytes_or_dash(g->search.host).s);
+    if (has_device(p))
+        printf("  %9s  %9s  %9s", bytes_or_dash(g->train.device).s, bytes_or_dash(g->fill.device).s,
+               bytes_or_dash(g->search.device).s);
+    printf("\n");
 }
 
 /* Whether two neighbours differ in nothing but nprobe, so that they share a line. */
@@ -116,8 +133,14 @@ static void print_plan(const struct plan *p)
     int width = label_width(p);
 
     print_head(p);
-    printf("\n%5s  %-*s  %6s  %4s  %9s  %9s  %9s\n", "group", width, "index", "trials", "run",
-           "train", "fill", "search");
+    printf("\n");
+    if (has_device(p))
+        printf("%5s  %-*s  %6s  %4s  %-31s  %s\n", "", width, "", "", "", "host memory",
+               "device memory");
+    printf("%5s  %-*s  %6s  %4s  %9s  %9s  %9s", "group", width, "index", "trials", "run", "train",
+           "fill", "search");
+    if (has_device(p)) printf("  %9s  %9s  %9s", "train", "fill", "search");
+    printf("\n");
     for (int i = 0; i < p->ngroups; i++) {
         print_group(p, &p->groups[i], width);
         for (int j = 0; j < p->groups[i].ntrials;)
@@ -128,14 +151,12 @@ static void print_plan(const struct plan *p)
 /* What the plan itself says about how `run` would end. */
 static int verdict(struct plan *p, const char *only)
 {
-    const struct backend_ops *ops;
-
     if (only && plan_only(p, only) == 0) {
         fail(ERR_INVALID, "--only %s matches no index of %s", only, p->spec->path);
         return cli_error(EXIT_NOTHING);
     }
     print_plan(p);
-    if (p->runnable && kernels_find(&ops, p->backend) < 0) return cli_error(EXIT_ENVIRONMENT);
+    if (p->runnable && device_check(p->backend) < 0) return cli_error(EXIT_ENVIRONMENT);
     if (p->runnable || p->by_rule == p->ntrials) return EXIT_DONE;
     fail(ERR_INVALID, "%s: nothing is left to run", p->spec->path);
     return cli_error(EXIT_USAGE);

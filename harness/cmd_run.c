@@ -5,10 +5,10 @@
 
 #include "engine/base/mem.h"
 #include "harness/cli.h"
+#include "harness/device.h"
 #include "harness/drive.h"
 #include "harness/machine.h"
 #include "harness/publish.h"
-#include "kernels/kernels.h"
 #include "results/export.h"
 
 struct options {
@@ -182,10 +182,9 @@ static enum exit_code run_plan(const struct session *s, const struct plan *plan)
         .fingerprint = s->machine.fingerprint.hex,
         .run = {.db = s->db, .plan = plan, .binary = s->machine.binary},
     };
-    const struct backend_ops *ops;
     enum exit_code code;
 
-    if (kernels_find(&ops, plan->backend) < 0) return cli_error(EXIT_ENVIRONMENT);
+    if (device_check(plan->backend) < 0) return cli_error(EXIT_ENVIRONMENT);
     if (!drive_selected(&d)) {
         fail(ERR_INVALID, "--only %s matches no index of %s", d.only, plan->spec->path);
         return cli_error(EXIT_NOTHING);

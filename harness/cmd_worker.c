@@ -14,7 +14,7 @@
 enum { SPEC_MAX = 16 << 20 };
 
 struct job {
-    const char *spec, *db, *group, *trials;
+    const char *spec, *db, *group, *backend, *trials;
     int64_t run;
     struct cli_list set;
 };
@@ -22,18 +22,20 @@ struct job {
 static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
-        {"--spec",    CLI_STRING, &job->spec},
-        {"--db", CLI_STRING, &job->db},
-        {"--run",      CLI_INT, &job->run},
-        {"--group",   CLI_STRING, &job->group},
-        {"--trials",     CLI_STRING, &job->trials},
-        {"--set",  CLI_LIST, &job->set},
-        {0  }
+        {"--spec",     CLI_STRING, &job->spec},
+        {"--db",  CLI_STRING, &job->db},
+        {"--run",       CLI_INT, &job->run},
+        {"--group",    CLI_STRING, &job->group},
+        {"--backend",      CLI_STRING, &job->backend},
+        {"--trials",   CLI_STRING, &job->trials},
+        {"--set",    CLI_LIST, &job->set},
+        {0}
     };
     struct cli_list words = {0};
     int rc = cli_parse(options, argc, argv, &words);
 
-    if (rc == 0 && (words.count || !job->spec || !job->db || !job->group || !job->trials))
+    if (rc == 0 &&
+        (words.count || !job->spec || !job->db || !job->group || !job->backend || !job->trials))
         rc = fail(ERR_INVALID, "worker is started by run, not by hand");
     cli_list_clear(&words);
     return rc;
@@ -51,7 +53,7 @@ static int make_plan(struct plan **plan, struct spec **spec, const struct job *j
     rc = spec_parse(spec, job->spec, text, job->set.v, job->set.count, &errors);
     if (rc < 0) goto out;
     if ((rc = dataset_open(&ds, &(*spec)->dataset)) < 0) goto out;
-    rc = plan_create(plan, *spec, dataset_info(ds), plan_backend(*spec), thread_count(), &errors);
+    rc = plan_create(plan, *spec, dataset_info(ds), job->backend, thread_count(), &errors);
 out:
     dataset_close(ds);
     mem_free(text);
@@ -135,6 +137,7 @@ told:
     rc = exit_code(&run, &pipe, rc);
 out:
     store_close(run.db);
+    if (run.watch.arg) worker_tell_leave(&pipe, rc);
     plan_free(plan);
     spec_free(spec);
     cli_list_clear(&job.set);

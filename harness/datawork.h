@@ -5,6 +5,7 @@
 #ifndef IVF_DATAWORK_H
 #define IVF_DATAWORK_H
 
+#include "engine/backend.h"
 #include "harness/cli.h"
 #include "harness/progress.h"
 
@@ -18,10 +19,14 @@ struct datawork {
     struct progress progress;
     const char *label; /* the file being made */
     int writing;       /* the inputs are open: from here on a refusal of the system is its own */
+    int no_backend;    /* what failed is opening one */
 };
 
 /* Catches SIGINT and SIGTERM from here on. */
 void datawork_begin(struct datawork *w, int quiet);
+
+/* Opens the backend that --backend asks for, one of device_word's; threads: 0 for all. */
+int datawork_backend(struct datawork *w, struct backend **out, const char *wanted, int threads);
 
 /* Rows of row_bytes to take at once, of so many. */
 int64_t datawork_rows(int64_t row_bytes, int64_t rows);

@@ -236,6 +236,7 @@ static int drive_worker(struct drive *d, const int *todo, int ntodo)
         .set = d->set,
         .nset = d->nset,
         .db = d->db_path,
+        .backend = d->run.plan->backend,
         .run = d->run.id,
         .group = d->group,
         .todo = todo,

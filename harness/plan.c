@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "harness/device.h"
 #include "harness/spec_keys.h"
-#include "kernels/kernels.h"
 
 /* The original trains on the first max(1e6, 256 nlist) vectors (bench_gpu_1bn.py:393). */
 enum { TRAIN_ROWS = 1000000, ROWS_PER_LIST = 256 };
@@ -36,14 +36,10 @@ void plan_guess_data(struct dataset_info *out, const struct spec *spec)
 
 const char *plan_backend(const struct spec *spec)
 {
-    const struct backend_ops *ops;
-    char why[160];
+    static const char *const words[] = {
+        [BACKEND_AUTO] = "auto", [BACKEND_CPU] = "cpu", [BACKEND_CUDA] = "cuda"};
 
-    if (spec->backend == BACKEND_CPU) return "cpu";
-    if (spec->backend == BACKEND_CUDA) return "cuda";
-    for (int i = 0; (ops = kernels_backend(i)); i++) /* best first */
-        if (strcmp(ops->name, "cuda") || kernels_gpus(NULL, 0, why) > 0) return ops->name;
-    return "cpu";
+    return device_choose(words[spec->backend]);
 }
 
 /* ---- the spec against the data ---- */
@@ -387,21 +383,28 @@ static void skip_twins(struct cell *c)
                  sorted[i]->index);
 }
 
+/* The device's memory first: where both are too small, it is the scarcer. */
+static void skip_misfit(struct cell *c, struct trial *t, const struct group *g)
+{
+    size_t host = plan_memory_limit(), device = c->plan->device_bytes, need;
+    const char *phase;
+
+    if ((need = plan_peak_device(g, &phase)) > device && device)
+        skip(c, t, SKIP_NO_FIT, "does not fit: %s needs %s of the device, whose memory is %s",
+             phase, plan_bytes(need).s, plan_bytes(device).s);
+    else if ((need = plan_peak_host(g, &phase)) > host)
+        skip(c, t, SKIP_NO_FIT, "does not fit: %s needs %s, memory is %s", phase,
+             plan_bytes(need).s, plan_bytes(host).s);
+}
+
 static void skip_misfits(struct cell *c)
 {
-    size_t limit = plan_memory_limit();
-
     for (int i = 0; i < c->plan->ngroups && !c->failed; i++) {
         struct group *g = &c->plan->groups[i];
-        const char *phase = "";
-        size_t peak;
 
         plan_estimate(c->plan, g);
-        peak = plan_peak(g, &phase);
-        for (int j = 0; j < g->ntrials && peak > limit && !c->failed; j++)
-            if (!g->trials[j].skip)
-                skip(c, &g->trials[j], SKIP_NO_FIT, "does not fit: %s needs %s, memory is %s",
-                     phase, plan_bytes(peak).s, plan_bytes(limit).s);
+        for (int j = 0; j < g->ntrials && !c->failed; j++)
+            if (!g->trials[j].skip) skip_misfit(c, &g->trials[j], g);
     }
 }
 
@@ -460,6 +463,7 @@ int plan_create(struct plan **out, const struct spec *spec, const struct dataset
     struct plan *p = NULL;
     struct cell c = {.threads = threads};
     struct centroids centroids = {0};
+    struct kernels_gpu gpu;
     int rc;
 
     if ((rc = check(spec, data, &centroids, errors)) < 0) goto out;
@@ -468,6 +472,7 @@ int plan_create(struct plan **out, const struct spec *spec, const struct dataset
     p->spec = spec;
     p->data = *data;
     p->backend = backend;
+    p->device_bytes = device_look(&gpu, backend) ? gpu.memory_bytes : 0;
     p->centroids = centroids;
     if ((rc = allocate(p)) < 0) goto out;
     c.plan = p;

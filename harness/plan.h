@@ -48,6 +48,11 @@ struct trial {
     char *skip; /* why it does not run; NULL: it runs */
 };
 
+/* Bytes of memory. device: of a device's own; 0 where its memory is the host's. */
+struct footprint {
+    size_t host, device;
+};
+
 /* Trials that share one index. */
 struct group {
     char *params;         /* canonical JSON of what shapes the index */
@@ -59,14 +64,15 @@ struct group {
         train_rows; /* training vectors: max(1e6, 256 nlist), or as many a list as the spec says */
     int train_sampled; /* drawn from all there are; 0: the first of them */
     /* Memory that each phase holds at most, whatever took it, by estimate; 0: unknown. fill: truth
-       is found meanwhile. search: evaluation too. */
-    size_t train_bytes, fill_bytes, search_bytes;
+       too. search: evaluation too. */
+    struct footprint train, fill, search;
 };
 
 struct plan {
     const struct spec *spec; /* borrowed */
     struct dataset_info data;
     const char *backend;        /* what will run: "cpu", "cuda" */
+    size_t device_bytes;        /* of the device's own memory; 0: it has none, or is not there */
     struct centroids centroids; /* nlist 0: they are trained */
     struct trial *trials;
     int ntrials;
@@ -105,8 +111,7 @@ int plan_load(struct plan **out, struct spec **spec, const char *path, const cha
 /* What the spec alone says of its data, without opening it; 0 where it says nothing. */
 void plan_guess_data(struct dataset_info *out, const struct spec *spec);
 
-/* "cuda" or "cpu": what a spec's `backend` becomes in this build on this machine. Counts devices,
-   opens none: the process that plans must not hold one while its workers run. */
+/* "cuda" or "cpu": what a spec's `backend` becomes in this build on this machine (device.h). */
 const char *plan_backend(const struct spec *spec);
 
 /* Trials whose key matches no pattern ("*,Flat") are skipped by rule. Returns how many are left. */
@@ -121,10 +126,12 @@ void plan_idle_excludes(const struct plan *p, struct text *out);
 /* Fills a group's three estimates of memory. Unknown for a backend that this build lacks. */
 void plan_estimate(const struct plan *p, struct group *g);
 
-/* The most memory a group needs at once, and for what ("training", "the index", "searching"). */
-size_t plan_peak(const struct group *g, const char **phase);
+/* The most memory of one kind that a group needs at once, and for what ("training", "the index",
+   "searching"). */
+size_t plan_peak_host(const struct group *g, const char **phase);
+size_t plan_peak_device(const struct group *g, const char **phase);
 
-/* Memory that a plan must fit in: machine_memory_bytes. */
+/* Host memory that a plan must fit in: machine_memory_bytes. A device's is plan->device_bytes. */
 size_t plan_memory_limit(void);
 
 /* Rows of the base read at once: add.batch, or as many as PLAN_BLOCK_BYTES hold if that is less. */

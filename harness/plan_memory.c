@@ -1,8 +1,10 @@
 /*
- * How much memory each phase of a group will hold, before any of it is taken. What lists, filling
- * them, a search and brute force take are the backend's own sums; the rest is what harness/build.c
- * and engine/ivf.c hold beside them. Memory counts once it is touched, as machine_peak_bytes counts.
- * Left out is what any process of ours has: code, BLAS and its threads, the store (some 20 MiB).
+ * How much memory each phase of a group will hold, before any of it is taken, the host's apart from
+ * a device's own. What lists, filling them, a search and the steps take are the backend's own sums;
+ * the rest is what harness/build.c and the engine hold beside them: on the device what comes from
+ * the backend's alloc, on the host what comes from mem_new. Memory counts once it is touched, as machine_peak_bytes counts.
+ * Left out is what any process of ours has: code, BLAS and its threads, the store (some 20 MiB); on
+ * a device what its driver takes for itself.
  */
 #include "harness/plan.h"
 
@@ -43,6 +45,24 @@ int plan_truth_k(const struct plan *p)
     return p->data.truth_k && p->data.truth_k < k ? p->data.truth_k : k;
 }
 
+/* ---- two kinds of memory ---- */
+
+static struct footprint on_host(size_t bytes)
+{
+    return (struct footprint){.host = bytes};
+}
+
+static struct footprint both(struct footprint a, struct footprint b)
+{
+    return (struct footprint){a.host + b.host, a.device + b.device};
+}
+
+/* Never at the same time. */
+static struct footprint either(struct footprint a, struct footprint b)
+{
+    return (struct footprint){larger(a.host, b.host), larger(a.device, b.device)};
+}
+
 /* ---- what several phases hold ---- */
 
 /* The group's data and index; none of it is taken. */
@@ -52,6 +72,8 @@ struct sizes {
     const struct backend_ops *ops;
     struct transform transform;
     struct lists_desc lists;
+    int threads;
+    int64_t train_rows;
     size_t row;   /* bytes of a vector as the data has it */
     size_t d;     /* of the lists */
     size_t q;     /* bytes of all queries */
@@ -62,7 +84,7 @@ static struct sizes sizes_of(const struct plan *p, const struct group *g)
 {
     const struct trial *t = g->trials;
     const struct factory *f = &t->factory;
-    struct sizes z = {.p = p, .f = f};
+    struct sizes z = {.p = p, .f = f, .threads = t->threads, .train_rows = g->train_rows};
     size_t neighbour = p->data.truth_k ? sizeof(vid) : NEIGHBOUR;
 
     z.transform = (struct transform){.d_in = p->data.d, .d_out = p->data.d};
@@ -79,6 +101,12 @@ static struct sizes sizes_of(const struct plan *p, const struct group *g)
     return z;
 }
 
+/* What comes from the backend's alloc, or is its own. */
+static struct footprint on_device(const struct sizes *z, size_t bytes)
+{
+    return z->ops->host_bytes ? (struct footprint){.device = bytes} : on_host(bytes);
+}
+
 /* The model as the index keeps it beside the lists' own copy, and centroids that were given. */
 static size_t model_bytes(const struct sizes *z)
 {
@@ -88,69 +116,131 @@ static size_t model_bytes(const struct sizes *z)
     return (coarse * (z->p->centroids.nlist ? 2 : 1) + books + transform) * sizeof(float);
 }
 
+/* In every phase: the model, the queries, and what the backend has of the host's memory. */
+static struct footprint always(const struct sizes *z)
+{
+    size_t own = z->ops->host_bytes ? z->ops->host_bytes() : 0;
+
+    return on_host(model_bytes(z) + z->q + own);
+}
+
 /* Blocks that the reader has in flight, and what it unpacks a file's own layout from. */
 static size_t stream_bytes(const struct sizes *z, int64_t rows)
 {
     return (STREAM_BLOCKS + 1) * (size_t)rows * z->row;
 }
 
-/* ---- the phases ---- */
-
-/* k-means: a permutation and an assignment of the rows, the rows by list, centroids and counts. */
-static size_t kmeans_bytes(const struct sizes *z, size_t rows)
+/* What the steps of training take for themselves. */
+static size_t train_step_bytes(const struct sizes *z)
 {
-    return rows * (2 * sizeof(int64_t) + sizeof(int32_t)) +
-           (size_t)z->f->nlist * (z->d * sizeof(float) + 3 * sizeof(int64_t) + sizeof(float));
+    int d = z->p->data.d > z->lists.d ? z->p->data.d : z->lists.d;
+    int m = z->f->m > z->f->opq_m ? z->f->m : z->f->opq_m;
+
+    return z->ops->train_bytes(d, z->f->nlist, m, z->train_rows, z->threads);
 }
 
-/* Codebooks: who was drawn, the sample, its assignment, codes and start; centroids, books thrice. */
-static size_t books_bytes(const struct sizes *z, size_t rows)
+static size_t knn_step_bytes(const struct sizes *z)
 {
-    size_t sample = rows < PQ_TRAIN_MAX ? rows : PQ_TRAIN_MAX, m = (size_t)z->f->m;
+    return z->ops->knn_bytes(z->p->data.d, plan_truth_k(z->p), z->threads);
+}
 
-    return rows * sizeof(int64_t) + (size_t)z->f->nlist * z->d * sizeof(float) +
-           sample * (z->d * sizeof(float) + sizeof(int32_t) + m + sizeof(int64_t)) +
-           3 * KSUB * z->d * sizeof(float);
+/* ---- training ---- */
+
+/* Centroids, who is nearest to which and how many; how they begin, and how many on the host. */
+static struct footprint kmeans_bytes(const struct sizes *z)
+{
+    size_t rows = (size_t)z->train_rows, nlist = (size_t)z->f->nlist;
+
+    return both(
+        on_device(z, rows * sizeof(int32_t) + nlist * (z->d * sizeof(float) + sizeof(int64_t))),
+        on_host((rows + nlist) * sizeof(int64_t)));
+}
+
+/* Codebooks: the sample, its assignment and codes, centroids, books and what they begin with, their
+   counts; who was drawn, of the rows or of the sample, and the books' beginning. */
+static struct footprint books_bytes(const struct sizes *z)
+{
+    size_t rows = (size_t)z->train_rows, sample = rows < PQ_TRAIN_MAX ? rows : PQ_TRAIN_MAX;
+    size_t m = (size_t)z->f->m, counts = m * KSUB * sizeof(int64_t);
+
+    if (!m) return on_host(0);
+    return both(on_device(z, sample * (z->d * sizeof(float) + sizeof(int32_t) + m) +
+                                 ((size_t)z->f->nlist + 2 * KSUB) * z->d * sizeof(float) + counts),
+                on_host(rows * sizeof(int64_t) + KSUB * z->d * sizeof(float) + counts));
+}
+
+static struct footprint transform_bytes(const struct sizes *z)
+{
+    size_t host, device;
+
+    transform_train_bytes(z->f->transform, z->f->opq_m, z->p->data.d, z->lists.d, z->train_rows,
+                          &host, &device);
+    return both(on_host(host), on_device(z, device));
 }
 
 /* While the training rows are read: the reader's blocks, or who was drawn and one block. */
-static size_t reading_bytes(const struct sizes *z, const struct group *g)
+static struct footprint reading_bytes(const struct sizes *z, const struct group *g)
 {
-    if (!g->train_sampled) return stream_bytes(z, PLAN_BLOCK_BYTES / (int64_t)z->row);
-    return (size_t)g->train_rows * sizeof(int64_t) + PLAN_BLOCK_BYTES;
+    if (!g->train_sampled) return on_host(stream_bytes(z, PLAN_BLOCK_BYTES / (int64_t)z->row));
+    return on_host((size_t)g->train_rows * sizeof(int64_t) + PLAN_BLOCK_BYTES);
 }
 
 /* The rows as they came, then: what reads them, what learns a transform, what learns the lists. */
-static size_t training(const struct sizes *z, const struct group *g)
+static struct footprint training(const struct sizes *z, const struct group *g)
 {
-    const struct factory *f = z->f;
-    size_t rows = (size_t)g->train_rows, held = model_bytes(z) + z->q, lists;
+    size_t rows = (size_t)z->train_rows;
+    struct footprint lists, learning;
 
-    if (z->p->centroids.nlist && !f->m) return held; /* nothing is left to learn */
-    lists = larger(kmeans_bytes(z, rows), f->m ? books_bytes(z, rows) : 0);
-    if (f->transform != TRANSFORM_NONE) lists += rows * z->d * sizeof(float);
-    return held + rows * z->row +
-           larger(reading_bytes(z, g),
-                  larger(lists, transform_train_bytes(f->transform, f->opq_m, z->p->data.d,
-                                                      z->lists.d, g->train_rows)));
+    if (z->p->centroids.nlist && !z->f->m) return always(z); /* nothing is left to learn */
+    lists = either(kmeans_bytes(z), books_bytes(z));
+    if (z->f->transform != TRANSFORM_NONE)
+        lists = both(lists, on_device(z, rows * z->d * sizeof(float)));
+    learning = both(either(lists, transform_bytes(z)), on_device(z, train_step_bytes(z)));
+    return both(both(always(z), on_device(z, rows * z->row)),
+                either(reading_bytes(z, g), learning));
 }
 
-/* The lists and what fills them; brute force: queries and answers of its own, then unfilled. */
-static size_t filling(const struct sizes *z, const struct group *g)
-{
-    const struct plan *p = z->p;
-    int k = plan_truth_k(p);
-    size_t brute = p->data.truth_k ? 0 : z->q + 2 * z->truth;
+/* ---- filling and searching ---- */
 
-    return model_bytes(z) + z->q + z->truth + brute + z->ops->lists_bytes(&z->lists) +
-           z->ops->fill_bytes(&z->lists) + stream_bytes(z, plan_block_rows(p)) +
-           z->ops->knn_bytes(p->data.d, k, g->trials->threads);
+/*
+ * What steps take for themselves while the index is filled. A device keeps the largest of it from
+ * phase to phase and finds truth in a pass of its own (build.c); on the host truth is found in the
+ * same pass, and what training took has been freed.
+ */
+static struct footprint step_bytes(const struct sizes *z)
+{
+    size_t fill = z->ops->fill_bytes(&z->lists), knn = knn_step_bytes(z);
+
+    if (!z->ops->host_bytes) return on_host(fill + knn);
+    return on_device(z, larger(train_step_bytes(z), larger(fill, knn)));
+}
+
+/* Brute force: queries and answers of its own; how the answers begin. */
+static struct footprint brute_bytes(const struct sizes *z)
+{
+    if (z->p->data.truth_k) return on_host(0); /* a few queries check it */
+    return both(on_device(z, z->q + z->truth), on_host(z->truth));
+}
+
+static struct footprint index_bytes(const struct sizes *z)
+{
+    return both(always(z), on_device(z, z->ops->lists_bytes(&z->lists)));
+}
+
+/* The lists and what fills them, the truth and what finds it. */
+static struct footprint filling(const struct sizes *z)
+{
+    size_t stream = stream_bytes(z, plan_block_rows(z->p));
+
+    return both(both(index_bytes(z), step_bytes(z)),
+                both(brute_bytes(z), on_host(z->truth + stream)));
 }
 
 /* The lists, a search as large as any of the group's, answers twice and what judges them. */
-static size_t searching(const struct sizes *z, const struct group *g)
+static struct footprint searching(const struct sizes *z, const struct group *g)
 {
-    size_t nq = (size_t)z->p->data.nq, answers, evaluation;
+    size_t nq = (size_t)z->p->data.nq, answers, evaluation, search;
+    struct footprint kept = z->ops->host_bytes ? step_bytes(z) : on_host(0);
     int64_t batch = 1;
     int k = 1, nprobe = 1;
 
@@ -165,30 +255,40 @@ static size_t searching(const struct sizes *z, const struct group *g)
     if (batch > z->p->data.nq) batch = z->p->data.nq;
     answers = nq * (size_t)k * (NEIGHBOUR + sizeof(vid));
     evaluation = nq * (3 * sizeof(uint16_t) + (1 + TIE_RANK) * sizeof(float));
-    return model_bytes(z) + z->q + z->truth + answers + evaluation +
-           z->ops->lists_bytes(&z->lists) +
-           z->ops->search_bytes(&z->lists, batch, k, nprobe, g->trials->threads);
+    search = z->ops->search_bytes(&z->lists, batch, k, nprobe, z->threads);
+    return both(both(index_bytes(z), kept),
+                both(on_device(z, search), on_host(z->truth + answers + evaluation)));
 }
 
 void plan_estimate(const struct plan *p, struct group *g)
 {
     struct sizes z = sizes_of(p, g);
 
-    g->train_bytes = g->fill_bytes = g->search_bytes = 0;
+    g->train = g->fill = g->search = (struct footprint){0};
     if (!p->data.d || !p->data.n || kernels_find(&z.ops, p->backend) < 0) return;
     if (z.f->transform != TRANSFORM_NONE) z.lists.transform = &z.transform;
-    g->train_bytes = training(&z, g);
-    g->fill_bytes = filling(&z, g);
-    g->search_bytes = searching(&z, g);
+    g->train = training(&z, g);
+    g->fill = filling(&z);
+    g->search = searching(&z, g);
 }
 
-size_t plan_peak(const struct group *g, const char **phase)
+static size_t peak(size_t train, size_t fill, size_t search, const char **phase)
 {
-    size_t held = larger(g->fill_bytes, g->search_bytes);
+    size_t held = larger(fill, search);
 
-    *phase = g->fill_bytes < g->search_bytes ? "searching" : "the index";
-    if (g->train_bytes > held) *phase = "training";
-    return larger(g->train_bytes, held);
+    *phase = fill < search ? "searching" : "the index";
+    if (train > held) *phase = "training";
+    return larger(train, held);
+}
+
+size_t plan_peak_host(const struct group *g, const char **phase)
+{
+    return peak(g->train.host, g->fill.host, g->search.host, phase);
+}
+
+size_t plan_peak_device(const struct group *g, const char **phase)
+{
+    return peak(g->train.device, g->fill.device, g->search.device, phase);
 }
 
 size_t plan_memory_limit(void)

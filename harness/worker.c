@@ -74,6 +74,15 @@ void worker_tell_fault(const struct worker_pipe *pipe, const char *text)
     put_line(pipe, "fault", text);
 }
 
+void worker_tell_leave(const struct worker_pipe *pipe, int exit_code)
+{
+    char code[16];
+
+    snprintf(code, sizeof code, "%d", exit_code);
+    put_line(pipe, "leave", code);
+    close(pipe->fd);
+}
+
 struct run_watch worker_watch(struct worker_pipe *pipe)
 {
     return (struct run_watch){tell_stage, tell_begin, tell_end, tell_warn, pipe};
@@ -108,6 +117,9 @@ int worker_hear(char *line, const struct run_watch *watch, struct worker_end *en
         watch->warn(watch->arg, rest);
     } else if (strcmp(line, "fault") == 0) {
         snprintf(end->fault, sizeof end->fault, "%s", rest);
+    } else if (strcmp(line, "leave") == 0) {
+        end->exit_code = (int)number(&rest);
+        end->left = 1;
     } else {
         return fail(ERR_FORMAT, "a worker said \"%.60s\"", line);
     }
@@ -148,8 +160,9 @@ struct arguments {
 static int arguments_make(struct arguments *a, const struct worker_job *job)
 {
     const char *fixed[] = {
-        "ivfbench", "worker", "--spec",  job->spec->path,          "--db",     job->db,
-        "--run",    a->run,   "--group", job->group->identity.hex, "--trials", NULL};
+        "ivfbench", "worker", "--spec",  job->spec->path,          "--db",      job->db,
+        "--run",    a->run,   "--group", job->group->identity.hex, "--backend", job->backend,
+        "--trials", NULL};
     int count = (int)(sizeof fixed / sizeof *fixed);
 
     snprintf(a->run, sizeof a->run, "%lld", (long long)job->run);
@@ -262,17 +275,34 @@ static void listen_to(pid_t pid, int fd, const struct run_watch *watch, struct w
     }
 }
 
+/* Its status; a process that said goodbye and does not go is killed after a while. */
+static int reap(pid_t pid, struct worker_end *end)
+{
+    int status = 0, waited = 0;
+    pid_t gone = 0;
+
+    while (end->left && gone == 0 && waited < WORKER_LEAVE_MS) {
+        if ((gone = waitpid(pid, &status, WNOHANG)) != 0) break;
+        poll(NULL, 0, waited < 100 ? 1 : 20);
+        waited += waited < 100 ? 1 : 20;
+    }
+    if (gone == pid) return status;
+    if (end->left) kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return end->left ? end->exit_code << 8 : status; /* as a process that exits has it */
+}
+
 int worker_run(const struct worker_job *job, const struct run_watch *watch, struct worker_end *end)
 {
-    int fd = -1, status = 0, rc;
+    int fd = -1, status, rc;
     pid_t pid = -1;
 
     *end = (struct worker_end){.exit_code = -1};
     if ((rc = start(job, &pid, &fd)) < 0) return rc;
     listen_to(pid, fd, watch, end);
     close(fd);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    status = reap(pid, end);
     if (WIFSIGNALED(status))
         end->signal = WTERMSIG(status);
     else

@@ -18,6 +18,7 @@ struct worker_job {
     const char *const *set;  /* --set values; nset of them */
     int nset;
     const char *db;
+    const char *backend; /* that was planned with: what `auto` is must not change on the way */
     int64_t run;
     const struct group *group;
     const int *todo; /* trials by their number in the group; ntodo of them */
@@ -29,6 +30,7 @@ struct worker_end {
     int exit_code;    /* as in cli.h; -1 where a signal ended it */
     int signal;       /* that ended it; 0: none */
     char fault[1024]; /* what it said was wrong with more than a trial; "" if nothing */
+    int left;         /* it said goodbye, with exit_code */
 };
 
 /*
@@ -45,10 +47,18 @@ struct worker_pipe {
 struct run_watch worker_watch(struct worker_pipe *pipe);
 void worker_tell_fault(const struct worker_pipe *pipe, const char *text);
 
+/*
+ * The worker's last words: it has done all it will do and ends with this exit code. What is left is
+ * the process's own end, in which a device's driver has its part and may hang: the parent waits for
+ * it WORKER_LEAVE_MS, then kills the process and goes by the code.
+ */
+void worker_tell_leave(const struct worker_pipe *pipe, int exit_code);
+
 /* Hands one line (without its newline) to watch, or to end; 0, or ERR_FORMAT. Changes line. */
 int worker_hear(char *line, const struct run_watch *watch, struct worker_end *end);
 
 enum { WORKER_FD = 3 }; /* the pipe, in the worker */
+enum { WORKER_LEAVE_MS = 5000 };
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,8 @@ int kernels_find(const struct backend_ops **out, const char *name)
 {
     for (int i = 0; (*out = kernels_backend(i)); i++)
         if (strcmp((*out)->name, name) == 0) return 0;
-    return fail(ERR_UNSUPPORTED, "backend %s: not in this build, which has cpu", name);
+    return fail(ERR_UNSUPPORTED, "backend %s: not in this build, which has cpu%s", name,
+                kernels_backend(1) ? " and cuda" : "");
 }
 
 const char *kernels_blas_coretype(void)

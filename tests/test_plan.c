@@ -414,19 +414,19 @@ static void test_plan__memory_is_at_least_what_is_stored(void **state)
 {
     (void)state;
     CHECK_OK(make(HEAD "index: [\"IVF64,Flat\", \"IVF64,PQ8\"]\nsearch: {nprobe: 4}\n"));
-    assert_true(plan->groups[0].fill_bytes >= 100000 * (128 + 4));
-    assert_true(plan->groups[0].train_bytes >= 50000 * 128);
-    assert_true(plan->groups[1].fill_bytes >= 100000 * (8 + 4));
-    assert_true(plan->groups[1].search_bytes >= 1000 * (128 * 4 + 10 * 12 + 100 * 8));
+    assert_true(plan->groups[0].fill.host >= 100000 * (128 + 4));
+    assert_true(plan->groups[0].train.host >= 50000 * 128);
+    assert_true(plan->groups[1].fill.host >= 100000 * (8 + 4));
+    assert_true(plan->groups[1].search.host >= 1000 * (128 * 4 + 10 * 12 + 100 * 8));
     CHECK_OK(
         make(HEAD "index: [\"PCAR64,IVF64,Flat\", \"OPQ8_32,IVF64,PQ8\"]\nsearch: {nprobe: 4}\n"));
-    assert_true(plan->groups[0].fill_bytes >= 100000 * (64 * 4 + 4));
-    assert_true(plan->groups[0].train_bytes >= 50000 * (128 + 64 * 4));
-    assert_true(plan->groups[1].train_bytes >= 50000 * (128 + 32 * 4 + 128 * 4));
-    assert_true(plan->groups[1].search_bytes >= 1000 * ((128 + 32) * 4 + 10 * 12 + 100 * 8));
+    assert_true(plan->groups[0].fill.host >= 100000 * (64 * 4 + 4));
+    assert_true(plan->groups[0].train.host >= 50000 * (128 + 64 * 4));
+    assert_true(plan->groups[1].train.host >= 50000 * (128 + 32 * 4 + 128 * 4));
+    assert_true(plan->groups[1].search.host >= 1000 * ((128 + 32) * 4 + 10 * 12 + 100 * 8));
     CHECK_OK(make(HEAD "index: [\"PCAR64,IVF64,Flat\", \"IVF64,Flat\"]\nsearch: {nprobe: 4}\n"
                        "storage: f32\n"));
-    assert_true(plan->groups[0].fill_bytes < plan->groups[1].fill_bytes); /* 64 are kept */
+    assert_true(plan->groups[0].fill.host < plan->groups[1].fill.host); /* 64 are kept */
 }
 
 static void test_plan__blocks_are_bounded_by_rows_and_by_bytes(void **state)

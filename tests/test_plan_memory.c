@@ -73,9 +73,9 @@ static void test_plan_memory__phases_hold_what_the_plan_says(void **state)
         const struct group *g = &plan->groups[i];
 
         if (!g->runnable) continue;
-        check_phase(db, g, "'train'", g->train_bytes);
-        check_phase(db, g, "'add', 'truth'", g->fill_bytes);
-        check_phase(db, g, "'search', 'evaluate'", g->search_bytes);
+        check_phase(db, g, "'train'", g->train.host);
+        check_phase(db, g, "'add', 'truth'", g->fill.host);
+        check_phase(db, g, "'search', 'evaluate'", g->search.host);
         check_bound(db, g, &plan->data);
     }
     plan_free(plan);

@@ -207,11 +207,13 @@ static int centroids_start(struct centroids *c, const struct mat *m)
     return 0;
 }
 
+/* The threads' regions, which stay, and the largest that a step has beside them: the means'. */
 size_t cpu_train_bytes(int d, int64_t nlist, int m, int64_t rows, int threads)
 {
-    (void)m;
-    return (size_t)threads * tile_bytes(d) + (size_t)nlist * sizeof(float) +
-           (size_t)(rows / TILE_ROWS + 1) * sizeof(double);
+    size_t order = (size_t)(nlist + 1 + rows) * sizeof(int64_t);
+    size_t books = m ? (size_t)(KSUB * d) * sizeof(float) : 0;
+
+    return (size_t)threads * tile_bytes(d) + (order > books ? order : books);
 }
 
 int cpu_assign(struct backend *b, const struct mat *x, const struct mat *c, struct buf list,

@@ -7,6 +7,17 @@
 
 #include "kernels/kernels.h"
 
+/* As nvidia-smi writes it. */
+static void write_uuid(const cudaUUID_t *uuid, char out[48])
+{
+    int at = snprintf(out, 48, "GPU");
+
+    for (int i = 0; i < 16; i++)
+        at += snprintf(out + at, (size_t)(48 - at), "%s%02x",
+                       i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                       (unsigned)(unsigned char)uuid->bytes[i]);
+}
+
 extern "C" int kernels_cuda_gpus(struct kernels_gpu *out, int cap, char why[160])
 {
     int count = 0;
@@ -21,8 +32,14 @@ extern "C" int kernels_cuda_gpus(struct kernels_gpu *out, int cap, char why[160]
     for (int i = 0; i < count && i < cap; i++) {
         cudaDeviceProp prop;
 
-        if (cudaGetDeviceProperties(&prop, i) != cudaSuccess) return i;
+        if ((err = cudaGetDeviceProperties(&prop, i)) != cudaSuccess) {
+            snprintf(why, 160, "device %d: %s", i, cudaGetErrorString(err));
+            return i;
+        }
         snprintf(out[i].name, sizeof out[i].name, "%.95s", prop.name);
+        write_uuid(&prop.uuid, out[i].uuid);
+        snprintf(out[i].pci, sizeof out[i].pci, "%08X:%02X:%02X.0", (unsigned)prop.pciDomainID,
+                 (unsigned)prop.pciBusID, (unsigned)prop.pciDeviceID);
         out[i].cc_major = prop.major;
         out[i].cc_minor = prop.minor;
         out[i].sms = prop.multiProcessorCount;
