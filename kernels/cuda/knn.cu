@@ -103,7 +103,7 @@ __global__ static void set_thresholds(const struct product_facts *facts, struct 
     float offset = 0.505f * top * top + 1.01f * top * facts->row_max;
     float margin = product_margin(facts, rows.depth, length, rows.d_err[i]);
     double score =
-        offset + 0.5 * ((double)length * length - (double)worst * facts->scale * facts->scale);
+        offset + 0.5 * ((double)rows.d_square[i] - (double)worst * facts->scale * facts->scale);
 
     count[i] = 0;
     threshold[i] = isnan(length) ? INFINITY : score - margin > 0 ? (float)(score - margin) : 0;

@@ -186,7 +186,7 @@ __global__ static void pack_rows(enum elem elem, const void *x, int d, const flo
         float square = 0, dropped = 0, length;
 
         for (int j = 4 * lane; j < out.depth; j += 128) {
-            __half h[4];
+            __align__(8) __half h[4];
 
             for (int t = 0; t < 4; t++) {
                 bool real = j + t < d;
@@ -232,7 +232,7 @@ __global__ static void pack_columns(enum elem elem, const void *x, int d, const 
         int piece = e / TILE_COLS, col = e % TILE_COLS; /* piece: 8 of depth in the image's order */
         int64_t row = first + col;
         float square = 0, dropped = 0;
-        __half h[8];
+        __align__(16) __half h[8];
 
         for (int p = 0; p < 8; p++) {
             /* slot 8 * half + 2 * quad + i of step s is dimension 8 * quad + 4 * s + 2 * half + i */

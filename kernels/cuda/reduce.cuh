@@ -9,6 +9,8 @@
 #ifndef IVF_REDUCE_CUH
 #define IVF_REDUCE_CUH
 
+#include <climits>
+
 #include "kernels/cuda/product.h"
 
 /* The score, as an integer, of element (j, r, i). */
@@ -103,7 +105,8 @@ struct reduce_collect {
     int64_t n_columns;
 
     struct state {
-        int threshold[2];
+        int below
+            [2]; /* the largest score that does not pass; none does of a row that is not there */
         int64_t row;
     };
 
@@ -111,9 +114,11 @@ struct reduce_collect {
     {
         s.row = row;
         for (int r = 0; r < 2; r++) {
-            float threshold = row + 8 * r < n ? out.d_threshold[row + 8 * r] : INFINITY;
+            float threshold = row + 8 * r < n ? out.d_threshold[row + 8 * r] : 0;
 
-            s.threshold[r] = __float_as_int(fmaxf(threshold, 0.0f)); /* -0 would be the lowest */
+            /* fmaxf: -0 would be the lowest of integers; where sums overflow a score is NaN, which
+               as an integer is past infinity, and passes */
+            s.below[r] = row + 8 * r < n ? __float_as_int(fmaxf(threshold, 0.0f)) - 1 : INT_MAX;
         }
     }
 
@@ -148,14 +153,14 @@ struct reduce_collect {
                 top[r] = __vimax3_s32(top[r], tile_score(acc, two, j, r, 0),
                                       tile_score(acc, two, j, r, 1));
         }
-        if (top[0] < s.threshold[0] && top[1] < s.threshold[1]) return;
+        if (top[0] <= s.below[0] && top[1] <= s.below[1]) return;
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             uint32_t hits = 0;
 
 #pragma unroll
             for (int e = 0; e < 32; e++)
-                if (tile_score(acc, norm[4 * (e / 2)], e / 2, r, e % 2) >= s.threshold[r])
+                if (tile_score(acc, norm[4 * (e / 2)], e / 2, r, e % 2) > s.below[r])
                     hits |= 1u << e;
             append(s, r, hits, tile);
         }
