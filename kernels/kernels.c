@@ -7,8 +7,13 @@
 #include "kernels/cpu/product.h"
 
 extern const struct backend_ops backend_cpu;
+#ifdef WITH_CUDA
+extern const struct backend_ops backend_cuda;
 
+static const struct backend_ops *const backends[] = {&backend_cuda, &backend_cpu};
+#else
 static const struct backend_ops *const backends[] = {&backend_cpu};
+#endif
 
 const struct backend_ops *kernels_backend(int i)
 {

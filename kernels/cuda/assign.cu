@@ -388,44 +388,64 @@ size_t assigner_scratch(int d, int64_t rows)
     return chunks > partial_bytes(d) ? chunks : partial_bytes(d);
 }
 
-/* One assignment with all it needs in the scratch region: no allocation from call to call. */
-static int assign_once(struct cuda *cuda, const struct mat *x, const struct mat *c, int32_t *d_list,
-                       double **d_total)
+/* One assignment, with all it needs in one region. */
+struct once {
+    struct assigner a;
+    double *d_partial, *d_total;
+    struct room chunks; /* what is left of the region */
+};
+
+static void once_room(struct once *w, struct room *r)
 {
-    struct assigner a = {};
+    assigner_room(&w->a, r);
+    w->d_partial = room_take<double>(r, space_partials(w->a.space.d));
+    w->d_total = room_take<double>(r, ASSIGN_SUMS);
+    w->chunks = *r;
+}
+
+size_t assign_once_scratch(int64_t nlist, int d, int64_t rows)
+{
+    struct once w = {};
     struct room r = {};
-    double *d_partial;
+
+    w.a.space.d = d;
+    w.a.columns.n = nlist;
+    once_room(&w, &r);
+    return r.at + chunks_bytes(product_depth(d), rows);
+}
+
+static int assign_once(struct once *w, const struct mat *x, const struct mat *c, int32_t *d_list)
+{
+    struct cuda *cuda = w->a.cuda;
+    struct room r = {};
     int rc;
 
-    a.cuda = cuda;
-    a.d_c = (const float *)c->data.ptr;
-    a.space.d = c->d;
-    a.columns.n = c->rows;
-    for (int measured = 0; measured < 2; measured++) {
-        r.at = 0;
-        assigner_room(&a, &r);
-        d_partial = room_take<double>(&r, space_partials(c->d));
-        *d_total = room_take<double>(&r, ASSIGN_SUMS);
-        if (measured) break;
-        if ((rc = cuda_scratch(cuda, r.at + chunks_bytes(a.space.depth, x->rows), &r.base)) < 0)
-            return rc;
-    }
-    if ((rc = CU(cudaMemsetAsync(*d_total, 0, ASSIGN_SUMS * sizeof **d_total, cuda->stream))) < 0)
+    w->a.d_c = (const float *)c->data.ptr;
+    w->a.space.d = c->d;
+    w->a.columns.n = c->rows;
+    if ((rc = cuda_scratch(cuda, assign_once_scratch(c->rows, c->d, x->rows), &r.base)) < 0)
         return rc;
-    if ((rc = make_ready(&a, d_partial)) < 0) return rc;
-    return run_rows(&a, x, r, d_list, *d_total);
+    once_room(w, &r);
+    if ((rc = CU(cudaMemsetAsync(w->d_total, 0, ASSIGN_SUMS * sizeof *w->d_total, cuda->stream))) <
+        0)
+        return rc;
+    if ((rc = make_ready(&w->a, w->d_partial)) < 0) return rc;
+    return run_rows(&w->a, x, w->chunks, d_list, w->d_total);
 }
 
 int cuda_assign(struct backend *b, const struct mat *x, const struct mat *c, struct buf list,
                 double *total)
 {
     struct cuda *cuda = cuda_of(b);
-    double sums[ASSIGN_SUMS], *d_total;
+    struct once w = {};
+    double sums[ASSIGN_SUMS];
     int rc;
 
+    w.a.cuda = cuda;
     if ((rc = cuda_start(cuda)) < 0) return rc;
-    if ((rc = assign_once(cuda, x, c, (int32_t *)list.ptr, &d_total)) == 0 && total)
-        rc = CU(cudaMemcpyAsync(sums, d_total, sizeof sums, cudaMemcpyDeviceToHost, cuda->stream));
+    if ((rc = assign_once(&w, x, c, (int32_t *)list.ptr)) == 0 && total)
+        rc =
+            CU(cudaMemcpyAsync(sums, w.d_total, sizeof sums, cudaMemcpyDeviceToHost, cuda->stream));
     if ((rc = cuda_finish(cuda, rc)) < 0) return rc;
     if (!total) return 0;
     *total = 0;

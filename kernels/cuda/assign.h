@@ -26,4 +26,7 @@ int assigner_run(struct assigner *a, const struct mat *x, int32_t *d_list, doubl
 size_t assigner_bytes(int64_t nlist, int d);
 size_t assigner_scratch(int d, int64_t rows);
 
+/* Scratch of the contract's assign, which makes ready and runs. */
+size_t assign_once_scratch(int64_t nlist, int d, int64_t rows);
+
 #endif

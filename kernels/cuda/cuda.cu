@@ -13,6 +13,9 @@
 
 #include "engine/base/mem.h"
 #include "engine/base/thread.h"
+#include "kernels/cuda/assign.h"
+#include "kernels/cuda/codes.h"
+#include "kernels/cuda/means.h"
 #include "kernels/cuda/ring.h"
 
 extern "C" const struct backend_ops backend_cuda;
@@ -134,6 +137,18 @@ static int cuda_peak_bytes(struct backend *b, size_t *bytes)
 static size_t cuda_host_bytes(void)
 {
     return RING_BYTES;
+}
+
+/* The scratch of whichever step needs most, and the ring, through which the rows come. */
+size_t cuda_train_bytes(int d, int64_t nlist, int m, int64_t rows, int threads)
+{
+    size_t most = assign_once_scratch(nlist, d, rows), means = means_scratch(rows, nlist);
+    size_t codes = m ? codes_scratch(rows, m) : 0;
+
+    (void)threads;
+    if (means > most) most = means;
+    if (codes > most) most = codes;
+    return most + RING_BYTES;
 }
 
 /* ---- time ---- */
@@ -265,7 +280,7 @@ const struct backend_ops backend_cuda = {
     .download = cuda_download,
     .device_ns = cuda_device_ns,
     .peak_bytes = cuda_peak_bytes,
-    .synthesize = cuda_synthesize,
+    .synthesize = NULL,
     .finite = cuda_finite,
     .gather = cuda_gather,
     .transform = cuda_transform,
