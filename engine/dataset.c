@@ -21,7 +21,9 @@ enum { DEFAULT_NQ = 1000, DEFAULT_NT = 50000 };
 
 struct dataset {
     struct dataset_info info;
-    struct synthetic *synthetic;                  /* or the files: */
+    struct synthetic *synthetic; /* or the files, further down */
+    dataset_maker make;          /* of its rows; NULL: it makes them itself */
+    void *make_arg;
     struct rowfile *base, *query, *learn, *truth; /* learn and truth may be NULL */
 };
 
@@ -299,10 +301,22 @@ int64_t dataset_scratch(const struct dataset *ds, enum part part, int64_t rows)
     return ds->synthetic ? 0 : rowfile_scratch(file_of(ds, part), rows);
 }
 
+int dataset_is_made(const struct dataset *ds)
+{
+    return ds->synthetic != NULL;
+}
+
+void dataset_make_with(struct dataset *ds, dataset_maker make, void *arg)
+{
+    ds->make = make;
+    ds->make_arg = arg;
+}
+
 int dataset_read_with(const struct dataset *ds, enum part part, int64_t first, int64_t rows,
                       void *dst, char *scratch)
 {
     if (!ds->synthetic) return rowfile_read(file_of(ds, part), first, rows, dst, scratch);
+    if (ds->make) return ds->make(ds->make_arg, ds->synthetic, part, first, rows, dst);
     synthetic_rows(ds->synthetic, part, first, rows, dst);
     return 0;
 }

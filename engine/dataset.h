@@ -82,6 +82,17 @@ int dataset_file_holds_all(const char *base);
  */
 int dataset_read(struct dataset *ds, enum part part, int64_t first, int64_t rows, void *dst);
 
+/*
+ * Who makes a synthetic set's rows from now on, in synthetic_rows' place and with its bytes, from
+ * whatever thread reads; NULL: synthetic_rows again. Not while a stream is open. Without effect on
+ * a set of files.
+ */
+struct synthetic;
+typedef int (*dataset_maker)(void *arg, const struct synthetic *s, enum part part, int64_t first,
+                             int64_t rows, void *dst);
+int dataset_is_made(const struct dataset *ds); /* it is a synthetic one */
+void dataset_make_with(struct dataset *ds, dataset_maker make, void *arg);
+
 /* All queries as f32: q[nq][d]. ERR_FORMAT names a query with a NaN or an infinity. */
 int dataset_queries(struct dataset *ds, float *q);
 

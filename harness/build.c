@@ -9,6 +9,7 @@
 #include "harness/cli.h"
 #include "harness/device.h"
 #include "harness/machine.h"
+#include "harness/maker.h"
 
 /* Transform and codebooks are trained on the first so many of the group's training rows, as in the
    original; where these are drawn, in the file's order, on all of them: the first would be the
@@ -48,10 +49,28 @@ void build_keep(struct build *b, const struct cache_artifact *a)
 
 /* ---- open ---- */
 
+static int make_rows(void *arg, const struct synthetic *s, enum part part, int64_t first,
+                     int64_t rows, void *dst)
+{
+    return maker_rows(arg, s, part, first, rows, dst);
+}
+
+/* A generated set comes from the device too, where that knows how: the host is slower by far. */
+static int open_maker(struct build *b)
+{
+    const struct plan *plan = b->run->plan;
+    int64_t most = PLAN_BLOCK_BYTES / b->data->d;
+    int rc = maker_open(&b->maker, "cuda", plan->backend, most < 1 ? 1 : most, b->data->d);
+
+    if (rc == 0 && b->maker) dataset_make_with(b->ds, make_rows, b->maker);
+    return rc;
+}
+
 static int open_all(struct build *b)
 {
     const struct plan *plan = b->run->plan;
     struct phase *phase = &b->phase[b->nphases];
+    struct kernels_gpu gpu;
     int rc;
 
     phase_begin(phase, "open", NULL);
@@ -63,6 +82,9 @@ static int open_all(struct build *b)
                      plan->backend, b->group->trials->threads);
     if (rc < 0) return rc;
     b->b->ops->info(b->b, &b->device);
+    if (device_look(&gpu, plan->backend) && nvml_open(&b->nvml, &gpu) == ERR_NOMEM)
+        return ERR_NOMEM; /* that it is not there is no failure */
+    if (dataset_is_made(b->ds) && (rc = open_maker(b)) < 0) return rc;
     if (!(b->q = mem_new(b->data->nq * b->data->d, sizeof *b->q))) return ERR_NOMEM;
     if ((rc = dataset_queries(b->ds, b->q)) < 0) return rc;
     phase_end(phase, b->b);
@@ -343,8 +365,10 @@ int build_index(struct build *b, struct run *run, const struct group *group)
 void build_clear(struct build *b)
 {
     ivf_free(b->ix);
-    if (b->b) b->b->ops->close(b->b);
     dataset_close(b->ds);
+    maker_close(b->maker);
+    nvml_close(b->nvml);
+    if (b->b) b->b->ops->close(b->b);
     mem_free(b->coarse);
     mem_free(b->q);
     mem_free(b->truth);

@@ -7,6 +7,7 @@
 
 #include "engine/cache.h"
 #include "engine/ivf.h"
+#include "harness/nvml.h"
 #include "harness/phase.h"
 #include "harness/run.h"
 
@@ -23,7 +24,9 @@ struct build {
     struct dataset *ds;
     const struct dataset_info *data;
     struct backend *b;
+    struct maker *maker; /* of ds's rows, where a device makes them; NULL: ds itself */
     struct backend_info device;
+    struct nvml *nvml; /* of that device; NULL: nothing is known of its clocks */
     struct ivf *ix;
     float *coarse;     /* [nlist][d] where the spec names a file of centroids, else NULL */
     float *q;          /* [nq][d] */

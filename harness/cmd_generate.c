@@ -3,9 +3,12 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "engine/base/thread.h"
 #include "engine/rowwriter.h"
 #include "engine/synthetic.h"
 #include "harness/datawork.h"
+#include "harness/device.h"
+#include "harness/maker.h"
 
 static const char help[] =
     "Usage: ivfbench generate --n N --d D -o FOLDER [OPTION...]\n"
@@ -22,44 +25,96 @@ static const char help[] =
     "  --seed S        which vectors (default: 1)\n"
     "  --nq N          queries (default: 1000)\n"
     "  --nt N          training vectors (default: N, at most 50000)\n"
+    "  --backend WHAT  who makes them: cuda, cpu or auto (default); the bytes are the same\n"
     "  --quiet         no bar\n"
     "\n"
-    "Exit codes: 0 done, 2 command line, 5 a file cannot be written.\n"
+    "Exit codes: 0 done, 2 command line, 5 no device, or a file cannot be written.\n"
     "\n"
     "Example: ivfbench generate --n 1000000 --d 128 --format u8bin -o made\n";
 
 struct job {
     int64_t n, nq, nt, d, seed;
-    const char *folder, *format;
+    const char *folder, *format, *backend;
 };
 
-static int write_part(struct datawork *w, const struct synthetic *s, enum part part, int64_t rows,
-                      int d, const char *path)
+/* A part of the set on its way into a file. */
+struct making {
+    const struct synthetic *s;
+    struct maker *maker;
+    enum part part;
+    int64_t step, rows; /* of a block; of the part */
+    int d;
+    int64_t first; /* of the block being made */
+    uint8_t *next; /* where it goes: [step][d] */
+};
+
+static int64_t block_rows(const struct making *m, int64_t first)
 {
-    int64_t step = datawork_rows(d, rows);
-    uint8_t *x = mem_new(step * d, 1);
-    void *made = mem_new(step * d, sizeof(float));
+    return m->rows - first < m->step ? m->rows - first : m->step;
+}
+
+static int make_block(void *arg)
+{
+    struct making *m = arg;
+
+    return maker_rows(m->maker, m->s, m->part, m->first, block_rows(m, m->first), m->next);
+}
+
+/* rc, or what the thread failed with; the text of the one that came first stays. */
+static int join_after(struct thread *thread, int rc)
+{
+    char why[1024];
+    int made;
+
+    snprintf(why, sizeof why, "%s", fail_text());
+    made = thread_join(thread);
+    return rc < 0 ? fail(rc, "%s", why) : made;
+}
+
+/* One block is written while the next is being made; x: two of them. */
+static int write_blocks(struct datawork *w, struct making *m, struct rowwriter *out, enum cell cell,
+                        uint8_t *const x[2], void *converted)
+{
+    struct thread *thread = NULL;
+    int rc = 0;
+
+    m->next = x[0];
+    if ((rc = make_block(m)) < 0) return rc;
+    for (int64_t row = 0, i = 0; row < m->rows && rc == 0; row += m->step, i++) {
+        int64_t rows = block_rows(m, row);
+
+        m->first = row + rows;
+        m->next = x[(i + 1) % 2];
+        if (m->first < m->rows && (rc = thread_start(&thread, make_block, m)) < 0) break;
+        if ((rc = cell_convert(cell, converted, CELL_U8, x[i % 2], rows * m->d)) == 0 &&
+            (rc = rowwriter_add(out, converted, rows)) == 0)
+            rc = datawork_tell(w, "generate", row + rows, m->rows);
+        rc = join_after(thread, rc);
+        thread = NULL;
+    }
+    return rc;
+}
+
+static int write_part(struct datawork *w, struct making *m, const char *path)
+{
+    uint8_t *x[2] = {mem_new(m->step * m->d, 1), mem_new(m->step * m->d, 1)};
+    void *converted = mem_new(m->step * m->d, sizeof(float));
     struct rowwriter *out = NULL;
     enum cell cell;
     int rc = ERR_NOMEM;
 
-    if (!x || !made) goto out;
+    if (!x[0] || !x[1] || !converted) goto out;
     w->label = path;
     if ((rc = rowwriter_cell(&cell, path, CELL_U8)) < 0) goto out;
-    if ((rc = rowwriter_create(&out, path, cell, rows, d)) < 0) goto out;
-    for (int64_t row = 0; row < rows; row += step) {
-        if (step > rows - row) step = rows - row;
-        synthetic_rows(s, part, row, step, x);
-        if ((rc = cell_convert(cell, made, CELL_U8, x, step * d)) < 0) goto out;
-        if ((rc = rowwriter_add(out, made, step)) < 0) goto out;
-        if ((rc = datawork_tell(w, "generate", row + step, rows)) < 0) goto out;
-    }
+    if ((rc = rowwriter_create(&out, path, cell, m->rows, m->d)) < 0) goto out;
+    if ((rc = write_blocks(w, m, out, cell, x, converted)) < 0) goto out;
     rc = rowwriter_commit(out);
     out = NULL;
 out:
     rowwriter_discard(out);
-    mem_free(made);
-    mem_free(x);
+    mem_free(converted);
+    mem_free(x[0]);
+    mem_free(x[1]);
     return rc;
 }
 
@@ -75,24 +130,37 @@ static int generate(struct datawork *w, const struct job *job)
         {"learn", PART_LEARN, job->nt}
     };
     struct synthetic *s = NULL;
+    struct maker *maker = NULL;
     struct text path = {0};
+    int64_t step = datawork_rows(job->d, job->n);
     int rc;
 
     if ((rc = synthetic_create(&s, job->seed, (int)job->d)) < 0) goto out;
+    rc = maker_open(&maker, job->backend, device_choose(job->backend), step, (int)job->d);
+    w->no_backend = rc < 0;
+    if (rc < 0) goto out;
     w->writing = 1;
     if ((rc = file_mkdirs(job->folder)) < 0) goto out;
     for (int i = 0; i < 3; i++) {
+        struct making m;
+
         text_reset(&path);
         text_addf(&path, "%s/%s.%s", job->folder, parts[i].name, job->format);
         if ((rc = text_failed(&path)) < 0) goto out;
-        rc = write_part(w, s, parts[i].part, parts[i].rows, (int)job->d, text_get(&path));
-        if (rc < 0) goto out;
+        m = (struct making){.s = s,
+                            .maker = maker,
+                            .part = parts[i].part,
+                            .step = parts[i].rows < step ? parts[i].rows : step,
+                            .rows = parts[i].rows,
+                            .d = (int)job->d};
+        if ((rc = write_part(w, &m, text_get(&path))) < 0) goto out;
     }
     printf("dataset: {name: made, base: %s/base.%s, query: %s/query.%s, learn: %s/learn.%s}\n",
            job->folder, job->format, job->folder, job->format, job->folder, job->format);
 out:
     w->label = "";
     text_clear(&path);
+    maker_close(maker);
     synthetic_free(s);
     return rc;
 }
@@ -118,19 +186,22 @@ static int run(int argc, char **argv)
     struct datawork w;
     int quiet = 0, rc;
     const struct cli_option options[] = {
-        {"--n",    CLI_INT, &job.n},
-        {"--d",  CLI_INT, &job.d},
-        {"--nq",    CLI_INT, &job.nq},
-        {"--nt",  CLI_INT, &job.nt},
-        {"--seed",   CLI_INT, &job.seed},
-        {"--format", CLI_STRING, &job.format},
-        {"-o",   CLI_STRING, &job.folder},
-        {"--quiet", CLI_FLAG, &quiet},
+        {"--n",      CLI_INT, &job.n},
+        {"--d",    CLI_INT, &job.d},
+        {"--nq",      CLI_INT, &job.nq},
+        {"--nt",    CLI_INT, &job.nt},
+        {"--seed",     CLI_INT, &job.seed},
+        {"--format",   CLI_STRING, &job.format},
+        {"-o",     CLI_STRING, &job.folder},
+        {"--backend",   CLI_STRING, &job.backend},
+        {"--quiet",   CLI_FLAG, &quiet},
         {0}
     };
 
     if ((rc = cli_parse(options, argc, argv, &words)) == 0 && words.count > 0)
         rc = fail(ERR_INVALID, "generate takes no %s; -o says where the files go", words.v[0]);
+    if (!job.backend) job.backend = "auto";
+    if (rc == 0) rc = device_word(job.backend);
     if (rc == 0) rc = check(&job);
     if (!job.format) job.format = "u8bin";
     datawork_begin(&w, quiet);

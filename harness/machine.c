@@ -11,6 +11,7 @@
 #include <yaml.h>
 
 #include "engine/base/thread.h"
+#include "harness/nvml.h"
 #include "kernels/kernels.h"
 #include "version.h"
 
@@ -176,6 +177,38 @@ static int in_container(void)
            getenv("KUBERNETES_SERVICE_HOST") || getenv("container");
 }
 
+/* The module's own file is not there in a container. */
+static void add_driver(struct text *json, const struct nvml *nvml)
+{
+    char line[128];
+
+    first_line("/sys/module/nvidia/version", line, sizeof line);
+    if (!*line) nvml_driver(nvml, line);
+    add_pair(json, "driver", line);
+}
+
+/* Which boards they are: no stable fact, one like them gives the same numbers. */
+static void add_boards(struct text *json)
+{
+    struct kernels_gpu gpus[GPUS];
+    struct nvml *nvml = NULL;
+    char why[160];
+    int count = kernels_gpus(gpus, GPUS, why);
+
+    if (count > 0) nvml_open(&nvml, &gpus[0]); /* without it a line says less */
+    add_driver(json, nvml);
+    nvml_close(nvml);
+    for (int i = 0; i < count && i < GPUS; i++) {
+        char key[16], value[192];
+
+        snprintf(key, sizeof key, "gpu %d", i);
+        snprintf(value, sizeof value, "%.95s, %.47s, %lld MiB, compute %d.%d", gpus[i].name,
+                 gpus[i].uuid, (long long)(gpus[i].memory_bytes >> 20), gpus[i].cc_major,
+                 gpus[i].cc_minor);
+        add_pair(json, key, value);
+    }
+}
+
 static void read_environment(struct text *json)
 {
     static const char *const variables[] = {"OMP_NUM_THREADS", "OMP_PROC_BIND",
@@ -185,7 +218,7 @@ static void read_environment(struct text *json)
 
     text_add(json, "{");
     if (uname(&name) == 0) add_pair(json, "kernel", name.release);
-    add_pair(json, "driver", first_line("/sys/module/nvidia/version", line, sizeof line));
+    add_boards(json);
     add_pair(
         json, "governor",
         first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", line, sizeof line));

@@ -17,7 +17,7 @@ extern "C" {
 struct machine {
     struct text facts; /* JSON: cpu, processors, memory_gib, gpus: all that fingerprint sees */
     struct hash fingerprint; /* of facts: the same after a reboot, a new kernel or driver */
-    struct text environment; /* JSON: kernel, driver, governor, load, container, variables */
+    struct text environment; /* JSON: kernel, driver, GPU boards, governor, load, container, ... */
     struct text software;    /* JSON: compiler, build, libraries' versions */
     struct hash binary;      /* of the program's file */
 };

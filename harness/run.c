@@ -25,6 +25,7 @@ struct search {
     struct samples *warm, *timed; /* warm: the cold first pass, then the warm-up */
     int tight; /* no room for the largest search of the group: each trial has its own reserved */
     struct phase searching, evaluating;
+    struct nvml_state clocks; /* the worse of right before and right after the timed passes */
     struct evaluation evaluation;
 };
 
@@ -151,13 +152,35 @@ static int store_metrics(struct store *db, const struct evaluation *e, int64_t n
     return rc;
 }
 
-static const char *flags(const struct search *s)
+/* "suspect,noisy,throttled" of what is so; "" where nothing is. */
+static void add_flags(struct text *out, const struct search *s)
 {
-    int suspect = s->evaluation.doubt.len > 0;
-    int noisy = s->timed->n > 0 && timing_spread(s->timed->wall, s->timed->n) > 0.1;
+    const struct {
+        const char *word;
+        int raised;
+    } flags[] = {
+        {"suspect", s->evaluation.doubt.len > 0                    },
+        {"noisy",   s->timed->n > 0 && timing_spread(s->timed->wall, s->timed->n) > 0.1},
+        {"throttled",         nvml_throttled(&s->clocks)                                             },
+    };
 
-    if (suspect) return noisy ? "suspect,noisy" : "suspect";
-    return noisy ? "noisy" : NULL;
+    for (int i = 0; i < 3; i++)
+        if (flags[i].raised) text_addf(out, "%s%s", out->len ? "," : "", flags[i].word);
+}
+
+static int store_clock_state(const struct search *s)
+{
+    const struct nvml_state *c = &s->clocks;
+    struct text events = {0};
+    int rc;
+
+    if (!s->b->nvml) return 0;
+    nvml_add_events(&events, c);
+    if ((rc = text_failed(&events)) == 0)
+        rc = store_clocks(s->run->db, c->sm_mhz, c->memory_mhz, c->power_mw, c->temperature_c,
+                          events.len ? events.s : NULL);
+    text_clear(&events);
+    return rc;
 }
 
 static int store_result(struct search *s)
@@ -165,6 +188,7 @@ static int store_result(struct search *s)
     const struct build *b = s->b;
     struct store *db = s->run->db;
     const char *doubt = s->evaluation.doubt.len ? s->evaluation.doubt.s : NULL;
+    struct text flags = {0};
     int rc;
 
     if ((rc = store_phases(db, b->phase, b->nphases)) < 0) return rc;
@@ -173,8 +197,13 @@ static int store_result(struct search *s)
     if ((rc = store_samples(db, "first", s->warm, 0, 1)) < 0) return rc;
     if ((rc = store_samples(db, "warmup", s->warm, 1, s->warm->n)) < 0) return rc;
     if ((rc = store_samples(db, "search", s->timed, 0, s->timed->n)) < 0) return rc;
+    if ((rc = store_clock_state(s)) < 0) return rc;
     if ((rc = store_metrics(db, &s->evaluation, b->data->nq)) < 0) return rc;
-    return store_end(db, STATUS_OK, doubt, flags(s));
+    add_flags(&flags, s);
+    if ((rc = text_failed(&flags)) == 0)
+        rc = store_end(db, STATUS_OK, doubt, flags.len ? flags.s : NULL);
+    text_clear(&flags);
+    return rc;
 }
 
 /* ---- search ---- */
@@ -231,10 +260,12 @@ static int search_passes(struct search *s, const struct trial *t)
         if ((rc = search_pass(s, t, s->warm)) < 0) return rc;
         if ((rc = build_tell(s->b, "warm-up", s->warm->n, 0)) < 0) return rc;
     }
+    s->clocks = nvml_read(s->b->nvml);
     while (timing_more(s->timed->wall, s->timed->n, spec->repeat)) {
         if ((rc = search_pass(s, t, s->timed)) < 0) return rc;
         if ((rc = build_tell(s->b, "search", s->timed->n, 0)) < 0) return rc;
     }
+    s->clocks = nvml_worse(s->clocks, nvml_read(s->b->nvml));
     phase_end(&s->searching, s->b->b);
     add_device_ns(&s->searching, s->warm);
     add_device_ns(&s->searching, s->timed);
@@ -283,9 +314,23 @@ static int record_failure(struct run *r, const struct build *b, const struct gro
     return rc == ERR_DEVICE || interrupted() ? fail(rc, "%s", reason) : 0;
 }
 
+/* Beside the flag in the row, in so many words: a slow search may be the cooling's doing. */
+static void warn_of_clocks(const struct search *s, const struct group *g, const struct trial *t)
+{
+    struct text line = {0};
+
+    if (!nvml_throttled(&s->clocks)) return;
+    run_trial_name(&line, g, t);
+    text_add(&line, ": the GPU's clocks were held back while it was timed: ");
+    nvml_add_events(&line, &s->clocks);
+    build_warn(s->b, text_get(&line));
+    text_clear(&line);
+}
+
 static void describe(const struct search *s, struct text *out)
 {
     const struct evaluation *e = &s->evaluation;
+    struct text flags = {0};
 
     for (int i = 0; i < e->nmetrics; i++)
         if (strcmp(e->metric[i].name, "recall_1") == 0 ||
@@ -293,7 +338,9 @@ static void describe(const struct search *s, struct text *out)
             text_addf(out, "%s %.4f  ", e->metric[i].name, e->metric[i].value);
     if (s->timed->n)
         text_addf(out, "%.3g ms", timing_quantile(s->timed->wall, s->timed->n, 0.5) / 1e6);
-    if (flags(s)) text_addf(out, "  %s", flags(s));
+    add_flags(&flags, s);
+    if (flags.len) text_addf(out, "  %s", text_get(&flags));
+    text_clear(&flags);
     if (e->doubt.len) text_addf(out, " (%s)", e->doubt.s);
 }
 
@@ -309,6 +356,7 @@ static int run_trial(struct search *s, const struct group *g, int i)
     if ((rc = store_trial_begin(r, g, t, s->b->device.name)) < 0) return stored(r, rc);
     if ((rc = search_and_evaluate(s, t)) < 0) return record_failure(r, s->b, g, i, rc);
     if ((rc = store_result(s)) < 0) return stored(r, rc);
+    warn_of_clocks(s, g, t);
     describe(s, &line);
     r->watch.end(r->watch.arg, i, STATUS_OK, text_get(&line));
     text_clear(&line);

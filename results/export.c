@@ -72,6 +72,11 @@ const struct export_column export_columns[] = {
     TEXT(started),
     TEXT(identity),
     TEXT(machine),
+    REAL(sm_mhz),
+    REAL(memory_mhz),
+    REAL(power_w),
+    REAL(temperature_c),
+    TEXT(clock_events),
 };
 const int export_columns_count = sizeof export_columns / sizeof *export_columns;
 
@@ -91,19 +96,20 @@ static const struct export_column queried[] = {
     INT(threads),  INT(seed),
     INT(k),        INT(nprobe),
     INT(batch),    INT(nq),
-    INT(nlist),
+    INT(nlist),    TEXT(clock_events),
 };
 enum { QUERIED = sizeof queried / sizeof *queried };
 
 static const char query[] =
     "SELECT spec, status, reason, flags, dataset_name, \"index\", backend, device, storage,"
     " \"commit\", started, identity, fingerprint, id, run, attempt, n, d, gpus, replicas, float16,"
-    " precomputed_tables, threads, seed, k, nprobe, batch, nq, nlist FROM ("
-    "SELECT t.*, e.name AS spec, x.name AS dataset_name, s.\"commit\" ||"
+    " precomputed_tables, threads, seed, k, nprobe, batch, nq, nlist, clock_events FROM ("
+    "SELECT t.*, c.events AS clock_events, e.name AS spec, x.name AS dataset_name, s.\"commit\" ||"
     " iif(s.dirty, '-dirty', '') AS \"commit\", m.fingerprint,"
     " strftime('%Y-%m-%dT%H:%M:%SZ', t.started_unix_ns / 1000000000, 'unixepoch') AS started,"
     " row_number() OVER (PARTITION BY t.identity, m.fingerprint ORDER BY t.attempt DESC) AS age"
-    " FROM trial t JOIN dataset x ON x.id = t.dataset JOIN run r ON r.id = t.run"
+    " FROM trial t LEFT JOIN clocks c ON c.trial = t.id JOIN dataset x ON x.id = t.dataset JOIN "
+    "run r ON r.id = t.run"
     " JOIN experiment e ON e.id = r.experiment JOIN machine m ON m.id = r.machine"
     " JOIN software s ON s.id = r.software"
     " WHERE (?1 IS NULL OR e.name GLOB ?1) AND (?2 IS NULL OR x.name GLOB ?2)"
@@ -216,6 +222,25 @@ static int read_phases(struct sql *c, struct export_row *row)
     return rc;
 }
 
+static int read_clocks(struct sql *c, struct export_row *row)
+{
+    struct value trial = value_int(row->trial);
+    sqlite3_stmt *st = NULL;
+    int rc = sql_query(&st, c,
+                       "SELECT sm_mhz, memory_mhz, power_mw / 1e3, temperature_c FROM clocks"
+                       " WHERE trial = ?1",
+                       &trial, 1);
+
+    if (rc == 0 && (rc = sql_step(c, st)) > 0) {
+        keep_max(&row->sm_mhz, st, 0);
+        keep_max(&row->memory_mhz, st, 1);
+        keep_max(&row->power_w, st, 2);
+        keep_max(&row->temperature_c, st, 3);
+    }
+    sql_done(st);
+    return rc;
+}
+
 static int read_row(struct sql *c, struct export_row *row, sqlite3_stmt *st)
 {
     int rc;
@@ -227,7 +252,8 @@ static int read_row(struct sql *c, struct export_row *row, sqlite3_stmt *st)
     read_columns(row, st);
     if ((rc = read_metrics(c, row)) < 0) return rc;
     if ((rc = read_samples(c, row)) < 0) return rc;
-    return read_phases(c, row);
+    if ((rc = read_phases(c, row)) < 0) return rc;
+    return read_clocks(c, row);
 }
 
 int export_each(struct store *db, const struct export_filter *filter,

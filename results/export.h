@@ -42,13 +42,15 @@ int export_rows(struct store *db, const struct export_filter *filter, enum expor
  */
 struct export_row {
     const char *spec, *status, *reason, *flags, *dataset, *index, *backend, *device, *storage,
-        *commit, *started /* 2026-01-31T23:59:59Z */, *identity, *machine /* fingerprint */;
+        *commit, *started /* 2026-01-31T23:59:59Z */, *identity, *machine /* fingerprint */,
+        *clock_events;
     int64_t trial, run, attempt, n, d, gpus, replicas, float16, precomputed_tables, threads, seed,
         k, nprobe, batch, nq, nlist, repeats;
     double search_ms, search_ms_q1, search_ms_q3; /* median, quartiles over repeats */
     double search_device_ms, qps;                 /* qps: nq over the median */
     double recall_1, recall_10, recall_100, krecall_10, recall_tie, intersection_10;
     double train_s, add_s, peak_host_bytes, peak_device_bytes;
+    double sm_mhz, memory_mhz, power_w, temperature_c; /* of the GPU: see schema.sql */
 };
 
 enum export_kind { EXPORT_TEXT, EXPORT_INT, EXPORT_REAL };

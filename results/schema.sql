@@ -139,3 +139,16 @@ CREATE TABLE hits (
     counts BLOB NOT NULL CHECK (length(counts) = 2 * nq), -- little-endian 16-bit
     PRIMARY KEY (trial, name)
 ) STRICT, WITHOUT ROWID;
+
+-- migration 2
+
+-- What the driver said of the GPU right before and right after the timed passes of a search: the
+-- lower clocks, the higher power and temperature, the events of both. NULL: it did not say.
+CREATE TABLE clocks (
+    trial INTEGER PRIMARY KEY REFERENCES trial,
+    sm_mhz INTEGER,
+    memory_mhz INTEGER,
+    power_mw INTEGER,
+    temperature_c INTEGER,
+    events TEXT -- what held the clocks back, words with commas between; 'none'
+) STRICT;

@@ -358,13 +358,14 @@ static int collect(struct store *db)
                         " WHERE 0;"
                         "CREATE TEMP TABLE t_phase AS SELECT * FROM main.phase WHERE 0;"
                         "CREATE TEMP TABLE t_sample AS SELECT * FROM main.sample WHERE 0;"
+                        "CREATE TEMP TABLE t_clocks AS SELECT * FROM main.clocks WHERE 0;"
                         "CREATE TEMP TABLE t_metric AS SELECT * FROM main.metric WHERE 0;"
                         "CREATE TEMP TABLE t_hits AS SELECT * FROM main.hits WHERE 0");
         if (rc < 0) return rc;
         db->collecting = 1;
     }
     return sql_script(&db->sql, "DELETE FROM t; DELETE FROM t_phase; DELETE FROM t_sample;"
-                                "DELETE FROM t_metric; DELETE FROM t_hits");
+                                "DELETE FROM t_clocks; DELETE FROM t_metric; DELETE FROM t_hits");
 }
 
 int store_begin(struct store *db, const struct store_trial *t)
@@ -423,6 +424,19 @@ int store_sample(struct store *db, const char *stage, int repeat, int64_t wall_n
                    value_text(stage), value_int(repeat), value_int(wall_ns), value_opt(device_ns));
 }
 
+int store_clocks(struct store *db, int sm_mhz, int memory_mhz, int power_mw, int temperature_c,
+                 const char *events)
+{
+    int rc = begun(db);
+
+    if (rc < 0) return rc;
+    return SQL_RUN(&db->sql,
+                   "INSERT INTO t_clocks (sm_mhz, memory_mhz, power_mw, temperature_c, events)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5)",
+                   value_opt(sm_mhz), value_opt(memory_mhz), value_opt(power_mw),
+                   value_opt(temperature_c), value_text(events));
+}
+
 int store_metric(struct store *db, const char *name, double value)
 {
     int rc = begun(db);
@@ -468,6 +482,8 @@ static int copy(struct sql *c, const char *status, const char *reason, const cha
          " FROM t_phase ORDER BY rowid"),
         ("INSERT INTO sample (trial, stage, repeat, wall_ns, device_ns)"
          " SELECT ?1, stage, repeat, wall_ns, device_ns FROM t_sample"),
+        ("INSERT INTO clocks (trial, sm_mhz, memory_mhz, power_mw, temperature_c, events)"
+         " SELECT ?1, sm_mhz, memory_mhz, power_mw, temperature_c, events FROM t_clocks"),
         "INSERT INTO metric (trial, name, value) SELECT ?1, name, value FROM t_metric",
         "INSERT INTO hits (trial, name, nq, counts) SELECT ?1, name, nq, counts FROM t_hits",
     };

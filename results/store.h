@@ -93,7 +93,7 @@ struct store_trial {
  * it is in the file (and nobody is locked out) until end writes it in one transaction, as the
  * next attempt of its identity. After an end of STATUS_OK the trial counts as finished. One that
  * did not run is begun and ended with STATUS_SKIPPED and a reason; the second such row of a
- * run and identity is not written. flags: words with commas between ("suspect,noisy"); reason,
+ * run and identity is not written. flags: words with commas between ("suspect,noisy,throttled"); reason,
  * flags: NULL if there is nothing to say. store_abandon: as if never begun. When end fails the
  * trial is abandoned. A metric that is NaN is kept as "not a number".
  */
@@ -102,6 +102,9 @@ int store_phase(struct store *db, const char *name, int64_t wall_ns, int64_t dev
                 int64_t peak_host_bytes, int64_t peak_device_bytes /* -1 */, int cached);
 int store_sample(struct store *db, const char *stage, int repeat, int64_t wall_ns,
                  int64_t device_ns /* -1 */);
+/* Of the GPU beside the timed passes, at most once a trial. -1, NULL: not known. */
+int store_clocks(struct store *db, int sm_mhz, int memory_mhz, int power_mw, int temperature_c,
+                 const char *events);
 int store_metric(struct store *db, const char *name, double value);
 int store_hits(struct store *db, const char *name, const uint16_t *hits, int64_t nq);
 int store_end(struct store *db, enum store_status status, const char *reason, const char *flags);

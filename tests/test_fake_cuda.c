@@ -147,6 +147,43 @@ static void test_fake_cuda__a_device_that_auto_took_and_that_does_not_open_is_na
                      6);
 }
 
+/* ---- what is known of its clocks ---- */
+
+static void test_fake_cuda__clocks_and_what_held_them_back_are_kept_and_told(void **state)
+{
+    const char *db = begin("clocks.db", "");
+
+    (void)state;
+    setenv("IVFBENCH_NVML", getenv("FAKE_NVML"), 1);
+    setenv("FAKE_NVML_EVENTS", "0x24", 1);
+    assert_int_equal(program("run", small_spec(), "--db", db, "--only", "*,Flat"), 0);
+    setenv("IVFBENCH_NVML", "none", 1);
+    unsetenv("FAKE_NVML_EVENTS");
+    check_said(program_err(), "IVF16,Flat nprobe=4: the GPU's clocks were held back while it was "
+                              "timed: power_cap,thermal");
+    assert_int_equal(trials(db, "flags LIKE '%throttled'"), 3);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM clocks WHERE memory_mhz = 2619 AND"
+                                       " sm_mhz < 1980 AND power_mw > 500000 AND temperature_c IS"
+                                       " NULL AND events = 'power_cap,thermal'"),
+                     3);
+    check_said(program_text(db, "SELECT environment FROM run"), "\"driver\": \"");
+    check_said(program_text(db, "SELECT environment FROM run"),
+               "\"gpu 0\": \"Fake H200, GPU-fake, ");
+    assert_int_equal(program("export", "--db", db), 0);
+    check_said(program_out(), ",sm_mhz,memory_mhz,power_w,temperature_c,clock_events\n");
+    check_said(program_out(), ",,\"power_cap,thermal\"\n");
+}
+
+static void test_fake_cuda__without_its_library_clocks_are_unknown_and_no_failure(void **state)
+{
+    const char *db = begin("unknown.db", "");
+
+    (void)state;
+    assert_int_equal(program("run", small_spec(), "--db", db, "--only", "*,Flat"), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM clocks"), 0);
+    assert_int_equal(trials(db, "flags LIKE '%throttled%'"), 0);
+}
+
 /* ---- failures ---- */
 
 static void test_fake_cuda__out_of_memory_ends_the_trial_and_the_next_one_runs(void **state)
@@ -284,6 +321,79 @@ static void test_fake_cuda__gt_on_the_device_is_gt_on_the_cpu(void **state)
     check_said(program_err(), "auto, cpu or cuda, not gpu");
 }
 
+static void generate(const char *folder, const char *backend)
+{
+    assert_int_equal(program("generate", "--n", "300000", "--d", "48", "--nq", "300", "--nt", "100",
+                             "--backend", backend, "-o", program_file(folder)),
+                     0);
+}
+
+/* The base is two blocks; the learn set is too small to ask a device for. */
+static void test_fake_cuda__generated_files_are_the_same_whoever_makes_them(void **state)
+{
+    static const char *const parts[] = {"base", "query", "learn"};
+
+    (void)state;
+    begin("generate.db", "");
+    generate("by_cuda", "auto");
+    assert_int_equal(logged("synthesize"), 3);
+    generate("by_cpu", "cpu");
+    assert_int_equal(logged("synthesize"), 3);
+    for (int i = 0; i < 3; i++) {
+        char a[64], b[64];
+
+        snprintf(a, sizeof a, "by_cuda/%s.u8bin", parts[i]);
+        snprintf(b, sizeof b, "by_cpu/%s.u8bin", parts[i]);
+        check_same(a, b);
+    }
+    assert_int_equal(logged("open"), logged("close"));
+    setenv("FAKE_CUDA_GPUS", "0", 1);
+    assert_int_equal(program("generate", "--n", "9", "--d", "4", "--backend", "cuda", "-o",
+                             program_file("none")),
+                     5);
+    check_said(program_err(), "backend cuda: no device");
+}
+
+static void test_fake_cuda__a_synthetic_set_streams_from_the_device(void **state)
+{
+    const char *db = begin("stream.db", "");
+
+    (void)state;
+    assert_int_equal(program("run", small_spec(), "--db", db, "--only", "*,Flat"), 0);
+    assert_true(logged("synthesize") >= 3); /* learn, base, base again for the truth */
+    assert_int_equal(
+        program("run", small_spec(), "--db", db, "--only", "*,Flat", "--set", "backend=cpu"), 0);
+    assert_int_equal(trials(db, "status = 'ok'"), 6);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM (SELECT DISTINCT nprobe, value FROM"
+                                       " metric JOIN trial ON trial = trial.id WHERE name ="
+                                       " 'recall_1')"),
+                     3); /* the same data, so the same recall */
+}
+
+static void test_fake_cuda__devices_says_what_is_there_and_what_is_missing(void **state)
+{
+    (void)state;
+    begin("devices.db", "");
+    assert_int_equal(program("devices"), 0);
+    check_said(program_out(),
+               "cuda: Fake H200 (device 0, compute 9.0, 132 multiprocessors, 16.0 GiB)");
+    check_said(program_out(),
+               "no NVML: none is not there: its clocks, power and free memory are unknown");
+    check_said(program_out(), "backend auto: cuda\n");
+    setenv("IVFBENCH_NVML", getenv("FAKE_NVML"), 1);
+    assert_int_equal(program("devices"), 0);
+    setenv("IVFBENCH_NVML", "none", 1);
+    check_said(program_out(), "16.0 GiB, 0.6 free), driver 580.1.2\n");
+    setenv("FAKE_CUDA_CC", "7", 1);
+    assert_int_equal(program("devices"), 0);
+    check_said(program_out(), "too old: at least compute 8.0 is needed");
+    check_said(program_out(), "backend auto: cpu (backend cuda: Fake H200 has compute");
+    setenv("FAKE_CUDA_GPUS", "0", 1);
+    assert_int_equal(program("devices"), 0);
+    check_said(program_out(), "cuda: none: the driver shows no device");
+    assert_int_equal(logged("open"), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_teardown(test_fake_cuda__auto_takes_the_device_and_records_it, tear_down),
     cmocka_unit_test_teardown(
@@ -293,6 +403,10 @@ static const struct CMUnitTest tests[] = {
         test_fake_cuda__cuda_without_a_device_exits_with_5_and_says_what_is_missing, tear_down),
     cmocka_unit_test_teardown(
         test_fake_cuda__a_device_that_auto_took_and_that_does_not_open_is_named, tear_down),
+    cmocka_unit_test_teardown(test_fake_cuda__clocks_and_what_held_them_back_are_kept_and_told,
+                              tear_down),
+    cmocka_unit_test_teardown(test_fake_cuda__without_its_library_clocks_are_unknown_and_no_failure,
+                              tear_down),
     cmocka_unit_test_teardown(test_fake_cuda__out_of_memory_ends_the_trial_and_the_next_one_runs,
                               tear_down),
     cmocka_unit_test_teardown(test_fake_cuda__no_room_for_the_largest_search_is_that_trials_own_end,
@@ -309,6 +423,11 @@ static const struct CMUnitTest tests[] = {
                               tear_down),
     cmocka_unit_test_teardown(
         test_fake_cuda__what_does_not_fit_the_device_is_refused_with_both_numbers, tear_down),
+    cmocka_unit_test_teardown(test_fake_cuda__generated_files_are_the_same_whoever_makes_them,
+                              tear_down),
+    cmocka_unit_test_teardown(test_fake_cuda__a_synthetic_set_streams_from_the_device, tear_down),
+    cmocka_unit_test_teardown(test_fake_cuda__devices_says_what_is_there_and_what_is_missing,
+                              tear_down),
     cmocka_unit_test_teardown(test_fake_cuda__gt_on_the_device_is_gt_on_the_cpu, tear_down),
 };
 

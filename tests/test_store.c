@@ -439,9 +439,35 @@ static void test_store__a_newer_version_is_refused_with_both_numbers(void **stat
     snprintf(path, sizeof path, "%s", store_sql(db)->path);
     CHECK_OK(sql_script(store_sql(db), "PRAGMA user_version = 99"));
     store_close(db);
-    CHECK_FAILS(ERR_UNSUPPORTED, "version 99, this ivfbench knows up to 1",
+    CHECK_FAILS(ERR_UNSUPPORTED, "version 99, this ivfbench knows up to 2",
                 store_open(&again, path));
     CHECK_FAILS(ERR_UNSUPPORTED, "use a newer ivfbench", store_open_readonly(&again, path));
+}
+
+static void test_store__a_file_of_version_1_learns_of_clocks_and_keeps_its_trials(void **state)
+{
+    struct store *db = open_fresh();
+    int64_t run = fake_run(db), trials = 0;
+    struct store_trial old = fake_trial(run, "IVF1024,Flat", 1, 4),
+                       new = fake_trial(run, "IVF1024,Flat", 1, 8);
+    char path[600];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s", store_sql(db)->path);
+    CHECK_OK(fake_store(db, &old, STATUS_OK));
+    CHECK_OK(sql_script(store_sql(db), "DROP TABLE clocks; PRAGMA user_version = 1"));
+    store_close(db);
+    CHECK_OK(store_open(&db, path));
+    CHECK_OK(store_begin(db, &new));
+    CHECK_OK(store_clocks(db, 1980, -1, 700000, 60, "power_cap"));
+    CHECK_OK(store_end(db, STATUS_OK, NULL, "throttled"));
+    CHECK_OK(sql_get_int(store_sql(db), &trials,
+                         "SELECT count(*) FROM trial LEFT JOIN clocks ON trial = id WHERE"
+                         " (nprobe = 4 AND trial IS NULL) OR (sm_mhz = 1980 AND memory_mhz IS NULL"
+                         " AND events = 'power_cap')",
+                         NULL, 0));
+    assert_int_equal(trials, 2);
+    store_close(db);
 }
 
 static void test_store__reading_what_is_not_there_says_how_to_make_it(void **state)
@@ -532,6 +558,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_store__an_unwritable_folder_is_named_and_can_be_read),
     cmocka_unit_test(test_store__garbage_and_other_peoples_databases_are_left_alone),
     cmocka_unit_test(test_store__a_newer_version_is_refused_with_both_numbers),
+    cmocka_unit_test(test_store__a_file_of_version_1_learns_of_clocks_and_keeps_its_trials),
     cmocka_unit_test(test_store__reading_what_is_not_there_says_how_to_make_it),
     cmocka_unit_test(test_store__reading_changes_nothing),
     cmocka_unit_test(test_store__migrations_go_forward_and_leave_a_backup),
