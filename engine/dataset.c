@@ -301,11 +301,6 @@ int64_t dataset_scratch(const struct dataset *ds, enum part part, int64_t rows)
     return ds->synthetic ? 0 : rowfile_scratch(file_of(ds, part), rows);
 }
 
-int dataset_is_made(const struct dataset *ds)
-{
-    return ds->synthetic != NULL;
-}
-
 void dataset_make_with(struct dataset *ds, dataset_maker make, void *arg)
 {
     ds->make = make;

@@ -90,7 +90,6 @@ int dataset_read(struct dataset *ds, enum part part, int64_t first, int64_t rows
 struct synthetic;
 typedef int (*dataset_maker)(void *arg, const struct synthetic *s, enum part part, int64_t first,
                              int64_t rows, void *dst);
-int dataset_is_made(const struct dataset *ds); /* it is a synthetic one */
 void dataset_make_with(struct dataset *ds, dataset_maker make, void *arg);
 
 /* All queries as f32: q[nq][d]. ERR_FORMAT names a query with a NaN or an infinity. */

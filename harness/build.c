@@ -59,8 +59,8 @@ static int make_rows(void *arg, const struct synthetic *s, enum part part, int64
 static int open_maker(struct build *b)
 {
     const struct plan *plan = b->run->plan;
-    int64_t most = PLAN_BLOCK_BYTES / b->data->d;
-    int rc = maker_open(&b->maker, "cuda", plan->backend, most < 1 ? 1 : most, b->data->d);
+    int64_t rows = plan_maker_rows(plan);
+    int rc = rows ? maker_open(&b->maker, "cuda", plan->backend, rows, b->data->d) : 0;
 
     if (rc == 0 && b->maker) dataset_make_with(b->ds, make_rows, b->maker);
     return rc;
@@ -84,7 +84,7 @@ static int open_all(struct build *b)
     b->b->ops->info(b->b, &b->device);
     if (device_look(&gpu, plan->backend) && nvml_open(&b->nvml, &gpu) == ERR_NOMEM)
         return ERR_NOMEM; /* that it is not there is no failure */
-    if (dataset_is_made(b->ds) && (rc = open_maker(b)) < 0) return rc;
+    if ((rc = open_maker(b)) < 0) return rc;
     if (!(b->q = mem_new(b->data->nq * b->data->d, sizeof *b->q))) return ERR_NOMEM;
     if ((rc = dataset_queries(b->ds, b->q)) < 0) return rc;
     phase_end(phase, b->b);

@@ -138,6 +138,9 @@ size_t plan_memory_limit(void);
 enum { PLAN_BLOCK_BYTES = 16 << 20 }; /* large enough for any disk */
 int64_t plan_block_rows(const struct plan *p);
 
+/* Rows that a device makes at once where the set is a synthetic one; 0: it is files. */
+int64_t plan_maker_rows(const struct plan *p);
+
 /* True neighbours that are kept of each query: as many as were shipped or as any k asks for. */
 int plan_truth_k(const struct plan *p);
 

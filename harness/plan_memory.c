@@ -9,6 +9,7 @@
 #include "harness/plan.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/pq.h"
 #include "engine/transform.h"
@@ -33,6 +34,16 @@ int64_t plan_block_rows(const struct plan *p)
     if (rows > p->spec->add_batch) rows = p->spec->add_batch;
     if (rows > p->data.n) rows = p->data.n;
     return rows < 1 ? 1 : rows;
+}
+
+int64_t plan_maker_rows(const struct plan *p)
+{
+    int64_t rows = p->data.n > p->data.nt ? p->data.n : p->data.nt, most;
+
+    if (strcmp(p->spec->dataset.name, "synthetic") != 0) return 0;
+    most = PLAN_BLOCK_BYTES / p->data.d;
+    if (most < 1) most = 1;
+    return rows < most ? rows : most;
 }
 
 int plan_truth_k(const struct plan *p)
@@ -116,12 +127,16 @@ static size_t model_bytes(const struct sizes *z)
     return (coarse * (z->p->centroids.nlist ? 2 : 1) + books + transform) * sizeof(float);
 }
 
-/* In every phase: the model, the queries, and what the backend has of the host's memory. */
+/* In every phase: the model, the queries, and with a device what its backend has of the host's
+   memory and a block of rows that it makes. */
 static struct footprint always(const struct sizes *z)
 {
-    size_t own = z->ops->host_bytes ? z->ops->host_bytes() : 0;
+    struct footprint f = on_host(model_bytes(z) + z->q);
 
-    return on_host(model_bytes(z) + z->q + own);
+    if (!z->ops->host_bytes) return f;
+    f.host += z->ops->host_bytes();
+    if (z->ops->synthesize) f.device += (size_t)(plan_maker_rows(z->p) * z->p->data.d);
+    return f;
 }
 
 /* Blocks that the reader has in flight, and what it unpacks a file's own layout from. */
@@ -185,13 +200,19 @@ static struct footprint reading_bytes(const struct sizes *z, const struct group 
     return on_host((size_t)g->train_rows * sizeof(int64_t) + PLAN_BLOCK_BYTES);
 }
 
+/* With given centroids and no codes there is nothing left to learn. */
+static int learns(const struct sizes *z)
+{
+    return !z->p->centroids.nlist || z->f->m;
+}
+
 /* The rows as they came, then: what reads them, what learns a transform, what learns the lists. */
 static struct footprint training(const struct sizes *z, const struct group *g)
 {
     size_t rows = (size_t)z->train_rows;
     struct footprint lists, learning;
 
-    if (z->p->centroids.nlist && !z->f->m) return always(z); /* nothing is left to learn */
+    if (!learns(z)) return always(z);
     lists = either(kmeans_bytes(z), books_bytes(z));
     if (z->f->transform != TRANSFORM_NONE)
         lists = both(lists, on_device(z, rows * z->d * sizeof(float)));
@@ -201,19 +222,6 @@ static struct footprint training(const struct sizes *z, const struct group *g)
 }
 
 /* ---- filling and searching ---- */
-
-/*
- * What steps take for themselves while the index is filled. A device keeps the largest of it from
- * phase to phase and finds truth in a pass of its own (build.c); on the host truth is found in the
- * same pass, and what training took has been freed.
- */
-static struct footprint step_bytes(const struct sizes *z)
-{
-    size_t fill = z->ops->fill_bytes(&z->lists), knn = knn_step_bytes(z);
-
-    if (!z->ops->host_bytes) return on_host(fill + knn);
-    return on_device(z, larger(train_step_bytes(z), larger(fill, knn)));
-}
 
 /* Brute force: queries and answers of its own; how the answers begin. */
 static struct footprint brute_bytes(const struct sizes *z)
@@ -227,20 +235,36 @@ static struct footprint index_bytes(const struct sizes *z)
     return both(always(z), on_device(z, z->ops->lists_bytes(&z->lists)));
 }
 
-/* The lists and what fills them, the truth and what finds it. */
+/*
+ * What steps took for themselves and a device keeps for the next ones, whatever they are. On the
+ * host they have given it back.
+ */
+static struct footprint kept(const struct sizes *z)
+{
+    if (!z->ops->host_bytes) return on_host(0);
+    return on_device(z, larger(learns(z) ? train_step_bytes(z) : 0, knn_step_bytes(z)));
+}
+
+/* What fills the lists and what finds the truth: at once on the host, on a device in turns. */
+static struct footprint filling_steps(const struct sizes *z)
+{
+    struct footprint fill = on_device(z, z->ops->fill_bytes(&z->lists)), brute = brute_bytes(z);
+
+    if (!z->ops->host_bytes) return both(both(fill, brute), on_host(knn_step_bytes(z)));
+    return either(fill, both(kept(z), brute));
+}
+
 static struct footprint filling(const struct sizes *z)
 {
     size_t stream = stream_bytes(z, plan_block_rows(z->p));
 
-    return both(both(index_bytes(z), step_bytes(z)),
-                both(brute_bytes(z), on_host(z->truth + stream)));
+    return both(both(index_bytes(z), filling_steps(z)), on_host(z->truth + stream));
 }
 
 /* The lists, a search as large as any of the group's, answers twice and what judges them. */
 static struct footprint searching(const struct sizes *z, const struct group *g)
 {
     size_t nq = (size_t)z->p->data.nq, answers, evaluation, search;
-    struct footprint kept = z->ops->host_bytes ? step_bytes(z) : on_host(0);
     int64_t batch = 1;
     int k = 1, nprobe = 1;
 
@@ -256,7 +280,7 @@ static struct footprint searching(const struct sizes *z, const struct group *g)
     answers = nq * (size_t)k * (NEIGHBOUR + sizeof(vid));
     evaluation = nq * (3 * sizeof(uint16_t) + (1 + TIE_RANK) * sizeof(float));
     search = z->ops->search_bytes(&z->lists, batch, k, nprobe, z->threads);
-    return both(both(index_bytes(z), kept),
+    return both(both(index_bytes(z), kept(z)),
                 both(on_device(z, search), on_host(z->truth + answers + evaluation)));
 }
 
