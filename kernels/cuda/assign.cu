@@ -305,7 +305,7 @@ static size_t chunks_bytes(int depth, int64_t rows)
 {
     struct room r = {};
     struct chunk chunk = {};
-    int64_t n = chunk_rows(rows), parts = 8 * (int64_t)MOST_SMS * TILE_ROWS + n + TILE_ROWS;
+    int64_t n = chunk_rows(rows), parts = 16 * (int64_t)MOST_SMS * TILE_ROWS + n + TILE_ROWS;
 
     chunk.rows.n = n;
     chunk.rows.depth = depth;

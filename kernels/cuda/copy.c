@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { COPIERS = 6 };     /* by then the memory is busy */
+enum { COPIERS = 12 };    /* by then the memory is busy */
 enum { PIECE = 1 << 20 }; /* smaller ones are not worth a second thread */
 
 void copy_bytes(void *dst, const void *src, size_t bytes, int threads)

@@ -17,6 +17,7 @@
 #include "kernels/cuda/ring.h"
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
+enum { FEW = 64 };                                   /* new answers that are not worth a sort */
 enum { GROUP_QUERIES = 16384 };                      /* at most, taken at once */
 static const size_t GROUP_BYTES = (size_t)128 << 20; /* of candidates, at most */
 static const size_t IMAGE_BYTES = (size_t)64 << 20;  /* of a segment's columns, at most */
@@ -151,6 +152,52 @@ __device__ static void sort_answers(float *dist, int64_t *id, int n)
     __syncthreads();
 }
 
+/*
+ * Merges `fresh` answers at [k] ... into the k sorted ones before them, by finding each its place:
+ * quicker than sorting all where they are few. Every thread holds what it will write before any does.
+ */
+__device__ static void insert_answers(float *dist, int64_t *id, int k, int fresh)
+{
+    enum { HELD = (K_MAX + FEW + THREADS - 1) / THREADS };
+    struct answer held[HELD];
+    int place[HELD];
+
+#pragma unroll
+    for (int h = 0; h < HELD; h++) {
+        int i = h * THREADS + (int)threadIdx.x;
+
+        place[h] = k;
+        if (i >= k + fresh) continue;
+        held[h] = {dist[i], id[i]};
+        place[h] = 0;
+        for (int t = k; t < k + fresh; t++)
+            place[h] += t != i && comes_before(dist[t], id[t], held[h].dist, held[h].id);
+        if (i < k) {
+            place[h] += i;
+        } else {
+            int lo = 0, hi = k; /* how many of the k come before */
+
+            while (lo < hi) {
+                int mid = (lo + hi) / 2;
+
+                if (comes_before(dist[mid], id[mid], held[h].dist, held[h].id))
+                    lo = mid + 1;
+                else
+                    hi = mid;
+            }
+            place[h] += lo;
+        }
+    }
+    __syncthreads();
+#pragma unroll
+    for (int h = 0; h < HELD; h++)
+        if (place[h] < k) {
+            dist[place[h]] = held[h].dist;
+            id[place[h]] = held[h].id;
+        }
+    __syncthreads();
+}
+
 /* The columns of a segment, as vectors. */
 struct segment {
     enum elem elem;
@@ -212,7 +259,10 @@ __global__ static void merge_found(struct segment x, const float *q, int d, int 
             id[at] = x.first + row;
         }
         __syncthreads();
-        if (!fresh) continue;
+        if (fresh <= FEW) {
+            insert_answers(dist, id, k, fresh);
+            continue;
+        }
         for (int i = k + fresh + (int)threadIdx.x; i < room; i += THREADS) {
             dist[i] = INFINITY;
             id[i] = -1;

@@ -7,6 +7,7 @@
  * row's length is NaN, and who uses it looks. One that is finite, but so far away that its scaled
  * square is not, has an infinite length: then margins are infinite, and nothing is ruled out.
  */
+#include "kernels/cuda/elem.cuh"
 #include "kernels/cuda/exact.cuh"
 #include "kernels/cuda/product.h"
 
@@ -173,12 +174,15 @@ __device__ __forceinline__ void raise(float *fact, float value)
 }
 
 /*
- * Rows. A warp a row, each lane 4 dimensions at a time. Reads the row once, writes 2 bytes a
- * dimension.
+ * Rows. A warp a row, each lane 4 dimensions at a time; W (1 or 4) divides d. Reads the row once,
+ * writes 2 bytes a dimension.
  */
-__global__ static void pack_rows(enum elem elem, const void *x, int d, const float *centre,
+template <enum elem E, int W>
+__global__ static void pack_rows(const void *p, int d, const float *centre,
                                  struct product_facts *facts, struct rows out)
 {
+    typedef typename elem_raw<E, W>::type raw;
+    const typename elem_raw<E, 1>::type *x = (const typename elem_raw<E, 1>::type *)p;
     int lane = (int)(threadIdx.x % 32), warps = (int)(gridDim.x * (THREADS / 32));
     float scale = facts->scale, top = 0;
 
@@ -188,11 +192,14 @@ __global__ static void pack_rows(enum elem elem, const void *x, int d, const flo
         for (int j = 4 * lane; j < out.depth; j += 128) {
             __align__(8) __half h[4];
 
-            for (int t = 0; t < 4; t++) {
-                bool real = j + t < d;
-                float v = real ? exact_elem(elem, x, i * d + j + t) : 0;
+#pragma unroll
+            for (int t = 0; t < 4; t += W) {
+                float part[W] = {};
 
-                h[t] = pack_elem(v, real ? centre[j + t] : 0, scale, &square, &dropped);
+                if (j + t < d) elem_floats(__ldg((const raw *)(x + i * d + j + t)), part);
+#pragma unroll
+                for (int u = 0; u < W; u++)
+                    h[t + u] = pack_elem(part[u], centre[j + t + u], scale, &square, &dropped);
             }
             *(uint2 *)(out.d_x + i * out.depth + j) = *(const uint2 *)h;
         }
@@ -211,13 +218,34 @@ __global__ static void pack_rows(enum elem elem, const void *x, int d, const flo
     if (lane == 0) raise(&facts->row_max, top);
 }
 
+/* Dimensions 32 * block ... of a vector, with zeros past the end; W (1 or 4) divides d. */
+template <enum elem E, int W>
+__device__ __forceinline__ void load_block(const typename elem_raw<E, 1>::type *x, int64_t row,
+                                           int block, int d, bool there, float (&v)[BLOCK_DEPTH])
+{
+    typedef typename elem_raw<E, W>::type raw;
+
+#pragma unroll
+    for (int t = 0; t < BLOCK_DEPTH; t += W) {
+        int j = BLOCK_DEPTH * block + t;
+        float part[W] = {};
+
+        if (there && j < d) elem_floats(__ldg((const raw *)(x + row * d + j)), part);
+#pragma unroll
+        for (int i = 0; i < W; i++)
+            v[t + i] = part[i];
+    }
+}
+
 /*
- * Columns. A block a tile; a thread takes 8 dimensions of a column that lie together in the image,
- * threads side by side the same of neighbouring columns: writes are whole lines, and what a line
- * of reads brings is used by the next three steps out of the L1. 2 bytes a dimension are written.
- * The sums' order varies, and with it lengths by a rounding, which their 1.001 covers.
+ * Columns. A block a tile; a thread takes 32 dimensions of a column, which are four pieces of 16
+ * bytes in the image: slot 8 * half + 2 * quad + i of step s is dimension 8 * quad + 4 * s + 2 *
+ * half + i. Threads side by side have neighbouring columns, so writes are whole lines. 2 bytes a
+ * dimension are written. The sums' order varies, and with it lengths by a rounding, which their
+ * 1.001 covers.
  */
-__global__ static void pack_columns(enum elem elem, const void *x, int d, const float *centre,
+template <enum elem E, int W>
+__global__ static void pack_columns(const void *x, int d, const float *centre,
                                     struct product_facts *facts, struct columns out)
 {
     __shared__ float squares[TILE_COLS], drops[TILE_COLS];
@@ -228,23 +256,26 @@ __global__ static void pack_columns(enum elem elem, const void *x, int d, const 
 
     if (t < TILE_COLS) squares[t] = drops[t] = 0;
     __syncthreads();
-    for (int e = t; e < TILE_COLS * (out.depth / 8); e += THREADS) {
-        int piece = e / TILE_COLS, col = e % TILE_COLS; /* piece: 8 of depth in the image's order */
-        int64_t row = first + col;
-        float square = 0, dropped = 0;
-        __align__(16) __half h[8];
+    for (int e = t; e < TILE_COLS * (out.depth / BLOCK_DEPTH); e += THREADS) {
+        int block = e / TILE_COLS, col = e % TILE_COLS;
+        bool there = first + col < out.n;
+        float v[BLOCK_DEPTH], square = 0, dropped = 0;
+        __half *to = image + (int64_t)(block * 4 * (TILE_COLS / 8) + col / 8) * 64 + col % 8 * 8;
 
-        for (int p = 0; p < 8; p++) {
-            /* slot 8 * half + 2 * quad + i of step s is dimension 8 * quad + 4 * s + 2 * half + i */
-            int s = piece / 2 % 2, half = piece % 2;
-            int j = piece / 4 * BLOCK_DEPTH + 8 * (p / 2) + 4 * s + 2 * half + p % 2;
-            bool real = row < out.n && j < d;
-            float v = real ? exact_elem(elem, x, row * d + j) : 0;
+        load_block<E, W>((const typename elem_raw<E, 1>::type *)x, first + col, block, d, there, v);
+#pragma unroll
+        for (int piece = 0; piece < 4; piece++) {
+            __align__(16) __half h[8];
 
-            h[p] = pack_elem(v, real ? centre[j] : 0, scale, &square, &dropped);
+#pragma unroll
+            for (int p = 0; p < 8; p++) {
+                int k = 8 * (p / 2) + 4 * (piece / 2) + 2 * (piece % 2) + p % 2;
+                float middle = there ? centre[BLOCK_DEPTH * block + k] : 0; /* 0 past d */
+
+                h[p] = pack_elem(v[k], middle, scale, &square, &dropped);
+            }
+            *(uint4 *)(to + piece * (TILE_COLS / 8) * 64) = *(const uint4 *)h;
         }
-        *(uint4 *)(image + (int64_t)(piece * (TILE_COLS / 8) + col / 8) * 64 + col % 8 * 8) =
-            *(const uint4 *)h;
         atomicAdd(squares + col, square);
         atomicAdd(drops + col, dropped);
     }
@@ -296,15 +327,43 @@ __global__ static void forget(struct product_facts *facts, bool rows)
         facts->col_max = facts->col_err = 0;
 }
 
+typedef void (*rows_packer)(const void *, int, const float *, struct product_facts *, struct rows);
+typedef void (*columns_packer)(const void *, int, const float *, struct product_facts *,
+                               struct columns);
+
+/* The packers of a type: four elements a load where rows begin at a multiple of four. */
+template <enum elem E> static void packers_of(bool wide, rows_packer *rows, columns_packer *columns)
+{
+    *rows = wide ? pack_rows<E, 4> : pack_rows<E, 1>;
+    *columns = wide ? pack_columns<E, 4> : pack_columns<E, 1>;
+}
+
+static void find_packers(enum elem elem, int d, rows_packer *rows, columns_packer *columns)
+{
+    switch (elem) {
+    case ELEM_F32:
+        return packers_of<ELEM_F32>(d % 4 == 0, rows, columns);
+    case ELEM_F16:
+        return packers_of<ELEM_F16>(d % 4 == 0, rows, columns);
+    case ELEM_U8:
+        return packers_of<ELEM_U8>(d % 4 == 0, rows, columns);
+    case ELEM_I8:
+        return packers_of<ELEM_I8>(d % 4 == 0, rows, columns);
+    }
+}
+
 int rows_pack(struct cuda *cuda, const struct space *s, enum elem elem, const void *d_x,
               struct rows *x)
 {
+    columns_packer unused;
+    rows_packer pack;
     int rc;
 
+    find_packers(elem, s->d, &pack, &unused);
     forget<<<1, 1, 0, cuda->stream>>>(s->d_facts, true);
     if ((rc = cuda_launched(cuda, "forget")) < 0) return rc;
-    pack_rows<<<cuda_grid(cuda, x->n * 32, THREADS), THREADS, 0, cuda->stream>>>(
-        elem, d_x, s->d, s->d_centre, s->d_facts, *x);
+    pack<<<cuda_grid(cuda, x->n * 32, THREADS), THREADS, 0, cuda->stream>>>(d_x, s->d, s->d_centre,
+                                                                            s->d_facts, *x);
     return cuda_launched(cuda, "pack_rows");
 }
 
@@ -312,13 +371,15 @@ int columns_pack(struct cuda *cuda, const struct space *s, enum elem elem, const
                  struct columns *c)
 {
     int64_t columns = c->tiles * TILE_COLS;
+    columns_packer pack;
+    rows_packer unused;
     int rc;
 
+    find_packers(elem, s->d, &unused, &pack);
     forget<<<1, 1, 0, cuda->stream>>>(s->d_facts, false);
     if ((rc = cuda_launched(cuda, "forget")) < 0) return rc;
     if (!c->tiles) return 0;
-    pack_columns<<<(unsigned)c->tiles, THREADS, 0, cuda->stream>>>(elem, d_x, s->d, s->d_centre,
-                                                                   s->d_facts, *c);
+    pack<<<(unsigned)c->tiles, THREADS, 0, cuda->stream>>>(d_x, s->d, s->d_centre, s->d_facts, *c);
     if ((rc = cuda_launched(cuda, "pack_columns")) < 0) return rc;
     clear_columns<<<(unsigned)((columns + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(*c);
     return cuda_launched(cuda, "clear_columns");

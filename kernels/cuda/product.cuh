@@ -16,6 +16,8 @@ struct task {
     int splits; /* 0: as many as keep the device busy */
 };
 
+enum { WAVES = 8 }; /* units a block at least, where there are enough: the last wave's idle share */
+
 /*
  * A block's work, one after the other: TILE_ROWS rows and a part of the columns. Blocks that run
  * side by side take different rows of the same part, so that the columns come out of the L2.
@@ -26,10 +28,11 @@ struct work {
 
     __host__ __device__ static int choose_splits(int blocks, int64_t row_tiles, int tiles)
     {
-        int64_t want = (8 * (int64_t)blocks + row_tiles - 1) / (row_tiles > 0 ? row_tiles : 1);
-        int64_t most = tiles / TILE_STEP < MAX_SPLITS ? tiles / TILE_STEP : MAX_SPLITS;
+        int64_t most = tiles / TILE_STEP < MAX_SPLITS ? tiles / TILE_STEP : MAX_SPLITS, want;
 
-        return (int)(want < 1 ? 1 : want < most ? want : most);
+        if (row_tiles == 0 || row_tiles >= WAVES * blocks) return 1;
+        want = (2 * WAVES * (int64_t)blocks + row_tiles - 1) / row_tiles;
+        return (int)(want < most ? want : most > 1 ? most : 1);
     }
 
     __device__ __forceinline__ explicit work(const struct task &t)

@@ -130,7 +130,7 @@ __device__ static inline int64_t group_column(int32_t group, int i)
 /*
  * How far apart two scores of a row must be for the distances to be in the same order, as fp32.
  * Each score is off by what fp16 took off either side, by the tensor cores' sums (truncated to 23
- * bits, depth terms), by the sums of squares in it (8 terms in a row, then trees) and by a few
+ * bits, depth terms), by the sums of squares in it (32 terms in a row, then few) and by a few
  * roundings of the offset's size; a distance that decides is rounded to fp32.
  */
 __device__ static inline float product_margin(const struct product_facts *f, int depth,
