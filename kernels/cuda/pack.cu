@@ -356,7 +356,7 @@ int rows_pack(struct cuda *cuda, const struct space *s, enum elem elem, const vo
               struct rows *x)
 {
     columns_packer unused;
-    rows_packer pack;
+    rows_packer pack = NULL;
     int rc;
 
     find_packers(elem, s->d, &pack, &unused);
@@ -371,7 +371,7 @@ int columns_pack(struct cuda *cuda, const struct space *s, enum elem elem, const
                  struct columns *c)
 {
     int64_t columns = c->tiles * TILE_COLS;
-    columns_packer pack;
+    columns_packer pack = NULL;
     rows_packer unused;
     int rc;
 
