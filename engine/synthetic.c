@@ -1,8 +1,9 @@
 /*
  * The synthetic generator, version 1. Exact integers throughout (>> is the arithmetic shift, a
  * floor; / drops the fraction), so that another backend can give the same bytes; H(seed, counter)
- * is rand_hash. Hidden structure as in SIFT, where few things about a patch decide all of its
- * values: a latent point, through a network of one hidden layer, plus noise.
+ * is rand_hash. Sizes are synthetic_tables.h's, there named SYN_<name>. Hidden structure as in SIFT,
+ * where few things about a patch decide all of its values: a latent point, through a network of one
+ * hidden layer, plus noise.
  *
  *   tables     S_t = H(seed, t) for a tag t of enum tag below
  *              w1[HIDDEN][LATENT]  weight c (row-major) = H(S_W1, c) mod 255 - 127
@@ -49,28 +50,13 @@
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
 #include "engine/base/rand.h"
+#include "engine/synthetic_tables.h"
 
-enum { LATENT = 22, HIDDEN = 64, CLUSTERS = 256 };
-enum { PADDED = 24 }; /* LATENT in whole vector registers; what is added is 0 */
-enum { CENTRE_SHARE = 66, SPREAD = 70, GAIN = 190, BIAS = 21, NOISE = 18 };
-enum { FIRST_NOISE = 1 + LATENT / 2 }; /* word of a row where the noise begins */
+enum { GAIN = 190 };
 enum { TRIALS = 256, MEAN_SQUARE = 2112 };
 
 /* Random streams; the first three are those of the parts. */
 enum tag { TAG_BASE, TAG_QUERY, TAG_LEARN, TAG_W1, TAG_W2, TAG_CENTRE, TAG_GAIN };
-
-struct synthetic {
-    int d, gain;
-    uint64_t stream[3]; /* of each part */
-    int16_t w1[HIDDEN][PADDED];
-    int16_t centre[CLUSTERS][LATENT];
-    int16_t (*w2)[HIDDEN]; /* [d] */
-};
-
-static int gauss(uint64_t word)
-{
-    return (int)((word & 255) + (word >> 8 & 255) + (word >> 16 & 255) + (word >> 24 & 255)) - 510;
-}
 
 static int16_t weight(uint64_t stream, int64_t c)
 {
@@ -82,15 +68,16 @@ static void fill_tables(struct synthetic *s, uint64_t seed)
     uint64_t w1 = rand_hash(seed, TAG_W1), w2 = rand_hash(seed, TAG_W2);
     uint64_t centre = rand_hash(seed, TAG_CENTRE);
 
-    for (int j = 0; j < HIDDEN; j++)
-        for (int l = 0; l < LATENT; l++)
-            s->w1[j][l] = weight(w1, j * LATENT + l);
+    for (int j = 0; j < SYN_HIDDEN; j++)
+        for (int l = 0; l < SYN_LATENT; l++)
+            s->w1[j][l] = weight(w1, j * SYN_LATENT + l);
     for (int64_t t = 0; t < s->d; t++)
-        for (int j = 0; j < HIDDEN; j++)
-            s->w2[t][j] = weight(w2, t * HIDDEN + j);
-    for (int c = 0; c < CLUSTERS; c++)
-        for (int l = 0; l < LATENT; l++)
-            s->centre[c][l] = (int16_t)gauss(rand_hash(centre, (uint64_t)c * LATENT + (uint64_t)l));
+        for (int j = 0; j < SYN_HIDDEN; j++)
+            s->w2[t][j] = weight(w2, t * SYN_HIDDEN + j);
+    for (int c = 0; c < SYN_CLUSTERS; c++)
+        for (int l = 0; l < SYN_LATENT; l++)
+            s->centre[c][l] =
+                (int16_t)synthetic_gauss(rand_hash(centre, (uint64_t)c * SYN_LATENT + (uint64_t)l));
 }
 
 void synthetic_free(struct synthetic *s)
@@ -100,17 +87,16 @@ void synthetic_free(struct synthetic *s)
     mem_free(s);
 }
 
-/* z[LATENT]: a point near the centre of the row's cluster. */
+/* z: a point near the centre of the row's cluster. */
 static void draw_latent(const struct synthetic *s, uint64_t stream, uint64_t counter, int16_t *z)
 {
-    uint64_t word = rand_hash(stream, counter);
-    uint64_t cluster = ((word & 0xffff) * (word >> 16 & 0xffff) >> 16) * CLUSTERS >> 16;
-    const int16_t *centre = s->centre[cluster];
+    const int16_t *centre = s->centre[synthetic_cluster(rand_hash(stream, counter))];
 
-    for (int l = 0; l < LATENT; l += 2) {
-        word = rand_hash(stream, counter + 1 + (uint64_t)l / 2);
-        z[l] = (int16_t)((CENTRE_SHARE * centre[l] + SPREAD * gauss(word)) >> 6);
-        z[l + 1] = (int16_t)((CENTRE_SHARE * centre[l + 1] + SPREAD * gauss(word >> 32)) >> 6);
+    for (int l = 0; l < SYN_LATENT; l += 2) {
+        uint64_t word = rand_hash(stream, counter + 1 + (uint64_t)l / 2);
+
+        z[l] = synthetic_latent(centre[l], word);
+        z[l + 1] = synthetic_latent(centre[l + 1], word >> 32);
     }
 }
 
@@ -126,32 +112,23 @@ static inline int32_t dot(const int16_t *a, const int16_t *b, int n)
 
 static void draw_hidden(const struct synthetic *s, const int16_t *z, int16_t *h)
 {
-    for (int j = 0; j < HIDDEN; j++) {
-        int32_t sum = dot(s->w1[j], z, PADDED) >> 7;
+    for (int j = 0; j < SYN_HIDDEN; j++) {
+        int32_t sum = dot(s->w1[j], z, SYN_PADDED) >> 7;
 
         h[j] = (int16_t)(sum < 0 ? 0 : sum);
     }
 }
 
-/* Clamped by masks: a third of all values is below 0, and no predictor guesses which. */
-static inline uint8_t clamp(int32_t value)
-{
-    value &= ~(value >> 31);
-    return (uint8_t)(value | (255 - value) >> 31);
-}
-
 static void make_row(const struct synthetic *s, uint64_t stream, uint64_t counter, uint8_t *x)
 {
-    int16_t z[PADDED] = {0}, h[HIDDEN];
+    int16_t z[SYN_PADDED] = {0}, h[SYN_HIDDEN];
     uint64_t noise = 0;
 
     draw_latent(s, stream, counter, z);
     draw_hidden(s, z, h);
     for (int t = 0; t < s->d; t++) {
-        int32_t value = ((dot(s->w2[t], h, HIDDEN) >> 8) * s->gain >> 12) + BIAS;
-
-        noise = t % 8 ? noise >> 8 : rand_hash(stream, counter + FIRST_NOISE + (uint64_t)t / 8);
-        x[t] = clamp(value + (((int)(noise & 255) - 128) * NOISE >> 7));
+        noise = t % 8 ? noise >> 8 : rand_hash(stream, counter + SYN_FIRST_NOISE + (uint64_t)t / 8);
+        x[t] = synthetic_value(dot(s->w2[t], h, SYN_HIDDEN), s->gain, (int)(noise & 255));
     }
 }
 
@@ -174,7 +151,7 @@ static int choose_gain(struct synthetic *s, uint64_t stream)
     if (!x) return ERR_NOMEM;
     s->gain = GAIN;
     for (uint64_t i = 0; i < TRIALS; i++) {
-        make_row(s, stream, i << 16, x);
+        make_row(s, stream, i << SYN_ROW_BITS, x);
         for (int t = 0; t < s->d; t++)
             squares += x[t] * x[t];
     }
@@ -212,5 +189,5 @@ void synthetic_rows(const struct synthetic *s, enum part part, int64_t first, in
 {
     assert(first >= 0 && rows >= 0 && first + rows <= (int64_t)1 << 47);
     for (int64_t i = 0; i < rows; i++)
-        make_row(s, s->stream[part], (uint64_t)(first + i) << 16, dst + i * s->d);
+        make_row(s, s->stream[part], (uint64_t)(first + i) << SYN_ROW_BITS, dst + i * s->d);
 }

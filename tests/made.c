@@ -121,7 +121,19 @@ void made_as(enum elem elem, float *x, int64_t n, void *out)
 
 /* ---- arrays of a backend ---- */
 
-static struct backend *opened[5]; /* by threads */
+static struct backend *opened[5]; /* by threads; a device's is the first of them */
+
+static const char *backend_name(void)
+{
+    const char *name = getenv("IVFBENCH_TEST_BACKEND");
+
+    return name && *name ? name : "cpu";
+}
+
+int made_on_cpu(void)
+{
+    return strcmp(backend_name(), "cpu") == 0;
+}
 
 static void close_backends(void)
 {
@@ -129,16 +141,37 @@ static void close_backends(void)
         if (opened[threads]) opened[threads]->ops->close(opened[threads]);
 }
 
-struct backend *made_backend(int threads)
+/* *out = the object for threads, opened if it is not yet. */
+static int open_backend(struct backend **out, int threads)
 {
     const struct backend_ops *ops = NULL;
     static int registered;
+    int at = made_on_cpu() ? threads : 1, rc;
 
-    if (opened[threads]) return opened[threads];
     if (!registered++) atexit(close_backends);
-    CHECK_OK(kernels_find(&ops, "cpu"));
-    CHECK_OK(ops->open(&opened[threads], 0, threads));
-    return opened[threads];
+    if (!opened[at]) {
+        if ((rc = kernels_find(&ops, backend_name())) < 0) return rc;
+        if ((rc = ops->open(opened + at, 0, threads)) < 0) return rc;
+    }
+    *out = opened[at];
+    return 0;
+}
+
+struct backend *made_backend(int threads)
+{
+    struct backend *b = NULL;
+
+    CHECK_OK(open_backend(&b, threads));
+    return b;
+}
+
+int made_missing(void)
+{
+    struct backend *b;
+
+    if (made_on_cpu() || open_backend(&b, 1) != ERR_UNSUPPORTED) return 0;
+    print_message("skipped: %s\n", fail_text());
+    return 1;
 }
 
 struct buf made_buf(struct backend *b, const void *src, size_t bytes)

@@ -30,10 +30,24 @@ void made_rows(enum made_kind kind, uint32_t seed, int64_t n, int d, float *x);
 void made_as(enum elem elem, float *x, int64_t n, void *out);
 
 /*
- * The CPU backend on 1 ... 4 threads, opened at the first call and closed when the process ends:
- * one for all tests. Failures of these end the test.
+ * The backend that $IVFBENCH_TEST_BACKEND names, or "cpu", on 1 ... 4 threads: opened at the first
+ * call, closed when the process ends, one for all tests. Any but the CPU's has one object, whatever
+ * threads says. Failures of these end the test.
  */
 struct backend *made_backend(int threads);
+int made_on_cpu(void); /* whether it is the CPU's */
+
+/*
+ * The program's main where tests use made_backend: as TESTING_MAIN but that, where this machine or
+ * this build has no such backend, it says so and exits with 77, which ctest shows as skipped.
+ */
+#define MADE_MAIN(tests)                                                                           \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        if (testing_options(argc, argv) < 0) return 2;                                             \
+        return made_missing() ? 77 : cmocka_run_group_tests(tests, NULL, NULL);                    \
+    }
+int made_missing(void);
 
 /* A device array holding bytes of src (NULL: zeros), and a matrix; release with made_release. */
 struct buf made_buf(struct backend *b, const void *src, size_t bytes);

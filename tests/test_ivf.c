@@ -318,7 +318,10 @@ static void test_ivf__passes_that_differ_are_refused(void **state)
     make_data(MADE_GAUSS);
     CHECK_OK(ivf_create(&ix, b, &desc));
     CHECK_OK(train(ix, b, NT));
-    assert_int_equal(ivf_passes(ix), 2);
+    if (ivf_passes(ix) != 2) {
+        ivf_free(ix);
+        skip(); /* a backend that looks at vectors once has nothing to compare */
+    }
     CHECK_OK(add(ix, N - 100));
     CHECK_OK(ivf_end_pass(ix));
     CHECK_OK(add(ix, N - 200));
@@ -376,7 +379,7 @@ static void test_ivf__progress_is_told_and_can_interrupt(void **state)
     CHECK_OK(fill(ix));
     assert_int_equal(w.trained, desc.coarse_iterations);
     assert_int_equal(w.coded, 25);
-    assert_int_equal(w.added, 2 * N);
+    assert_int_equal(w.added, ivf_passes(ix) * N);
     ivf_free(ix);
     calls = w.calls;
     for (int64_t at = 1; at <= calls; at += 4) {
@@ -437,13 +440,15 @@ static void test_ivf__a_bad_base_vector_is_named_by_its_id(void **state)
     struct backend *b = made_backend(2);
     struct ivf_desc desc = desc_of(0);
     struct ivf *ix = NULL;
+    int rc;
 
     (void)state;
     make_data(MADE_GAUSS);
     CHECK_OK(ivf_create(&ix, b, &desc));
     CHECK_OK(train(ix, b, NT));
     x[(N - 7) * D + 2] = NAN;
-    CHECK_FAILS(ERR_FORMAT, "base vector 1493 ", add(ix, N));
+    if ((rc = add(ix, N)) == 0) rc = ivf_end_pass(ix); /* a device may tell later */
+    CHECK_FAILS(ERR_FORMAT, "base vector 1493 ", rc);
     ivf_free(ix);
 }
 
@@ -508,8 +513,8 @@ static void test_ivf__every_failed_allocation_is_survived(void **state)
     (void)state;
     make_data(MADE_GAUSS);
     made_backend(1);
-    assert_true(testing_every_failed_alloc(whole_life, &flat) > 20);
-    assert_true(testing_every_failed_alloc(whole_life, &pq) > 60);
+    assert_true(testing_every_failed_alloc(whole_life, &flat) > (made_on_cpu() ? 20 : 5));
+    assert_true(testing_every_failed_alloc(whole_life, &pq) > (made_on_cpu() ? 60 : 5));
 }
 
 static const struct CMUnitTest tests[] = {
@@ -532,4 +537,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_ivf__every_failed_allocation_is_survived),
 };
 
-TESTING_MAIN(tests)
+MADE_MAIN(tests)

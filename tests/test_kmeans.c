@@ -309,4 +309,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_kmeans__a_step_can_stop_it),
 };
 
-TESTING_MAIN(tests)
+MADE_MAIN(tests)

@@ -1,4 +1,4 @@
-/* Claims of the steps in engine/backend.h but the lists': the CPU backend equals ref.h, bit by bit. */
+/* Claims of the steps in engine/backend.h but the lists': made_backend's equal ref.h, bit by bit. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -302,6 +302,49 @@ static void test_parity__means_are_fp64_sums_and_empty_ones_stay(void **state)
     for_shapes(WORK / 8, check_means);
 }
 
+/* Half of all rows in one list, most of the others in another: sums of thousands, in order. */
+static void check_long_means(enum elem elem, int d)
+{
+    enum { N = 9001, NLIST = 40 };
+    struct shape s = {.kind = MADE_GAUSS, .elem = elem, .threads = 2, .d = d, .n = N};
+    struct backend *b = made_backend(s.threads);
+    float *x = array(N * d, sizeof *x), *got = array(NLIST * d, sizeof *got);
+    float *want = array(NLIST * d, sizeof *want);
+    int64_t count[NLIST], want_count[NLIST];
+    int32_t *list = array(N, sizeof *list);
+    struct mat m = rows_on(b, &s, 1, x), c = made_mat(b, ELEM_F32, NULL, NLIST, d);
+    struct buf dlist, dcount = made_buf(b, NULL, sizeof count);
+
+    s.nlist = NLIST;
+    describe(&s);
+    for (int64_t i = 0; i < N; i++) {
+        uint64_t r = rand_hash(testing_seed(), (uint64_t)i);
+
+        list[i] = r % 2 ? 7 : r % 3 ? 39 : (int32_t)(r / 8 % (NLIST - 1));
+    }
+    dlist = made_buf(b, list, N * sizeof *list);
+    CHECK_OK(b->ops->means(b, &m, dlist, &c, dcount));
+    made_get(b, got, c.data);
+    made_get(b, count, dcount);
+    ref_means(x, N, d, list, NLIST, want, want_count);
+    assert_memory_equal(count, want_count, sizeof count);
+    for (int64_t j = 0; j < NLIST * d; j++)
+        CHECK_SAME("element", j, got[j], want[j]);
+    made_release(b, &m.data), made_release(b, &c.data);
+    made_release(b, &dlist), made_release(b, &dcount);
+    free(x), free(got), free(want), free(list);
+}
+
+static void test_parity__means_of_thousands_are_in_order_too(void **state)
+{
+    static const int some[] = {1, 33, 100, 128};
+
+    (void)state;
+    for (int i = 0; i < LENGTH(some); i++)
+        for (int e = 0; e < LENGTH(elems); e++)
+            check_long_means(elems[e], some[i]);
+}
+
 static void check_residuals(const struct shape *s)
 {
     struct lloyd w;
@@ -570,6 +613,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity__transform_has_the_bits_of_the_fp64_order),
     cmocka_unit_test(test_parity__assign_finds_the_nearest_and_the_lowest_of_equals),
     cmocka_unit_test(test_parity__means_are_fp64_sums_and_empty_ones_stay),
+    cmocka_unit_test(test_parity__means_of_thousands_are_in_order_too),
     cmocka_unit_test(test_parity__residuals_are_fp32_differences_in_place_too),
     cmocka_unit_test(test_parity__encode_has_the_bits_of_the_fp32_order),
     cmocka_unit_test(test_parity__code_means_are_means_of_slices),
@@ -577,4 +621,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity__knn_of_nan_is_nothing),
 };
 
-TESTING_MAIN(tests)
+MADE_MAIN(tests)

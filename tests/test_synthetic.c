@@ -4,6 +4,7 @@
 
 #include "engine/base/hash.h"
 #include "engine/synthetic.h"
+#include "tests/made.h"
 
 static struct synthetic *make(int64_t seed, int d)
 {
@@ -237,19 +238,54 @@ static void test_synthetic__create_survives_every_failed_allocation(void **state
     }
 }
 
-int main(void)
+/* first ... first + rows - 1 of a part as made_backend makes them, beside synthetic_rows. */
+static void check_device(const struct synthetic *s, enum part part, int64_t first, int64_t rows,
+                         int d)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_synthetic__rows_have_the_same_bits_for_ever),
-        cmocka_unit_test(test_synthetic__row_is_the_same_alone_and_in_any_block),
-        cmocka_unit_test(test_synthetic__row_beyond_32_bits_is_a_row_of_its_own),
-        cmocka_unit_test(test_synthetic__parts_and_seeds_share_no_row),
-        cmocka_unit_test(test_synthetic__norm_is_that_of_sift),
-        cmocka_unit_test(test_synthetic__norm_grows_with_the_root_of_d),
-        cmocka_unit_test(test_synthetic__intrinsic_dimension_is_that_of_sift),
-        cmocka_unit_test(test_synthetic__dimension_out_of_range_is_refused),
-        cmocka_unit_test(test_synthetic__create_survives_every_failed_allocation),
-    };
+    struct backend *b = made_backend(1);
+    uint8_t *want = draw(s, part, first, rows, d), *got = testing_guarded(rows * d, 1);
+    struct mat out = made_mat(b, ELEM_U8, NULL, rows, d);
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    CHECK_OK(b->ops->synthesize(b, s, part, first, &out));
+    made_get(b, got, out.data);
+    for (int64_t i = 0; i < rows * d; i++)
+        if (got[i] != want[i])
+            fail_msg("d %d rows %lld from %lld: element %lld is %d, not %d", d, (long long)rows,
+                     (long long)first, (long long)i, got[i], want[i]);
+    made_release(b, &out.data);
+    testing_guarded_free(want);
+    testing_guarded_free(got);
 }
+
+static void test_synthetic__a_device_gives_the_same_bytes(void **state)
+{
+    static const int dims[] = {1, 7, 8, 33, 96, 100, 128, 200, 960};
+    static const int64_t firsts[] = {0, 3, ((int64_t)1 << 32) - 70, ((int64_t)1 << 47) - 333};
+    static const int64_t counts[] = {0, 1, 64, 333};
+
+    (void)state;
+    if (!made_backend(1)->ops->synthesize) skip(); /* it is optional; the CPU has none */
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        struct synthetic *s = make(testing_seed(), dims[i]);
+
+        for (int at = 0; at < 16; at++)
+            check_device(s, (enum part)((at + (int)i) % 3), firsts[at % 4], counts[at / 4],
+                         dims[i]);
+        synthetic_free(s);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_synthetic__rows_have_the_same_bits_for_ever),
+    cmocka_unit_test(test_synthetic__row_is_the_same_alone_and_in_any_block),
+    cmocka_unit_test(test_synthetic__row_beyond_32_bits_is_a_row_of_its_own),
+    cmocka_unit_test(test_synthetic__parts_and_seeds_share_no_row),
+    cmocka_unit_test(test_synthetic__norm_is_that_of_sift),
+    cmocka_unit_test(test_synthetic__norm_grows_with_the_root_of_d),
+    cmocka_unit_test(test_synthetic__intrinsic_dimension_is_that_of_sift),
+    cmocka_unit_test(test_synthetic__dimension_out_of_range_is_refused),
+    cmocka_unit_test(test_synthetic__create_survives_every_failed_allocation),
+    cmocka_unit_test(test_synthetic__a_device_gives_the_same_bytes),
+};
+
+MADE_MAIN(tests)

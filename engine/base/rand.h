@@ -7,6 +7,12 @@
 
 #include <stdint.h>
 
+#ifdef __CUDACC__ /* the same on a device */
+#define RAND_INLINE static inline __host__ __device__
+#else
+#define RAND_INLINE static inline
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -27,7 +33,7 @@ double rand_normal(struct rand *r);            /* of mean 0, variance 1; Marsagl
 void rand_perm(int64_t *perm, int64_t n, uint32_t seed);
 
 /* 64 well-mixed bits of (seed, counter): two rounds of splitmix64 (Steele, Lea, Flood 2014). */
-static inline uint64_t rand_hash(uint64_t seed, uint64_t counter)
+RAND_INLINE uint64_t rand_hash(uint64_t seed, uint64_t counter)
 {
     uint64_t z = seed * 0x9e3779b97f4a7c15u ^ counter;
 
