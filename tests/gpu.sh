@@ -87,8 +87,11 @@ section_memcheck() {
         "compute-sanitizer --tool memcheck --target-processes all --error-exitcode 99"
 }
 
+# A hundred times slower: the programs that run every kernel, and a share of their cases.
 section_racecheck() {
-    IVFBENCH_TEST_BACKEND=cuda run_tests racecheck \
+    TESTS=${TESTS-"test_parity test_parity_lists test_synthetic"} \
+        IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-25} \
+        IVFBENCH_TEST_BACKEND=cuda run_tests racecheck \
         "compute-sanitizer --tool racecheck --racecheck-report all --error-exitcode 99"
 }
 

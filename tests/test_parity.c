@@ -79,6 +79,7 @@ static void for_shapes(int64_t work, void (*check)(const struct shape *s))
                     turn = turn * 1664525 + 1013904223;
                     turn ^= turn >> 16;
                     if (s.n * s.nlist * s.d > work) continue;
+                    if (testing_left_out()) continue;
                     describe(&s);
                     check(&s);
                 }
@@ -488,6 +489,7 @@ static void for_codes(void (*check)(const struct shape *s, int m))
                 struct shape s = {.kind = turn % MADE_KINDS, .elem = ELEM_F32, .d = dims[d]};
 
                 if (dims[d] % m || counts[n] * KSUB * s.d > 2 * (int64_t)WORK) continue;
+                if (testing_left_out()) continue;
                 s.n = counts[n];
                 s.nlist = m;
                 s.threads = 1 + (int)(turn++ % 3);
@@ -584,6 +586,7 @@ static void test_parity__knn_of_blocks_is_knn_of_all(void **state)
                 s.threads = 1 + (int)(turn % 3);
                 s.elem = kind >= MADE_HUGE ? ELEM_F32 : elems[(turn / 4) % 4];
                 if (s.n * s.d * NQ > 2 * (int64_t)WORK) continue;
+                if (testing_left_out()) continue;
                 describe(&s);
                 check_knn(&s, k, 0);
             }

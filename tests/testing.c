@@ -42,6 +42,15 @@ uint32_t testing_seed(void)
     return seed;
 }
 
+int testing_left_out(void)
+{
+    static unsigned cases;
+    const char *text = getenv("IVFBENCH_TEST_SHARE");
+    unsigned share = text && *text ? (unsigned)strtoul(text, NULL, 0) : 1;
+
+    return share > 1 && cases++ % share != 0;
+}
+
 int64_t testing_every_failed_alloc(int (*call)(void *arg), void *arg)
 {
     for (int64_t nth = 1;; nth++) {

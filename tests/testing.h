@@ -58,6 +58,12 @@ int testing_options(int argc, char **argv);
 uint32_t testing_seed(void);
 
 /*
+ * For loops over very many cases: nonzero but every $IVFBENCH_TEST_SHARE-th time it is asked, so that
+ * tools which slow a program down a hundred times see cases of all kinds. Without it, never.
+ */
+int testing_left_out(void);
+
+/*
  * Runs call(arg) again and again, its first, second, ... allocation failing, until it makes fewer
  * than that; each of those runs must give ERR_NOMEM with a text, the last one 0. So call creates
  * and frees all it needs. Returns how many allocations were made to fail.
