@@ -13,9 +13,9 @@ static const char *spec_of(const char *more)
     return program_spec("held.yaml",
                         "version: 1\n"
                         "name: held\n"
-                        "dataset: {name: synthetic, n: 40000, d: 64, nq: 200, nt: 30000}\n"
-                        "index: [\"IVF32,Flat\", \"IVF512,PQ16\", \"OPQ8_32,IVF16,PQ8\","
-                        " \"PCAR32,IVF16,Flat\"]\n"
+                        "dataset: {name: synthetic, n: 40000, d: 64, nq: 200, nt: 5000}\n"
+                        "index: [\"IVF32,Flat\", \"IVF512,PQ16\", \"OPQ4_16,IVF16,PQ4\","
+                        " \"PCAR16,IVF16,Flat\"]\n"
                         "cache: false\n"
                         "threads: 1\n"
                         "train: {coarse_iterations: 1}\n"

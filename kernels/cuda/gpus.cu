@@ -20,10 +20,14 @@ static void write_uuid(const cudaUUID_t *uuid, char out[48])
 
 extern "C" int kernels_cuda_gpus(struct kernels_gpu *out, int cap, char why[160])
 {
-    int count = 0;
+    int count = 0, version = 0;
     cudaError_t err = cudaGetDeviceCount(&count);
 
     why[0] = '\0';
+    if (cudaDriverGetVersion(&version) == cudaSuccess && version == 0) {
+        snprintf(why, 160, "there is no driver");
+        return 0;
+    }
     if (err != cudaSuccess || count == 0) {
         snprintf(why, 160, "%s",
                  err == cudaSuccess ? "the driver shows no device" : cudaGetErrorString(err));
