@@ -11,6 +11,10 @@
  * Tried   (in the prototype) clusters with multicast: slower, 655 against 733 TFLOP/s; A operands
  *         out of shared memory; four warpgroups with 64 rows each: faster at depth <= 64 only.
  *
+ * Norms are read by ordinary loads from what a bulk copy, which is of another proxy, will overwrite:
+ * a warp fences before it gives a stage back. Without that some ten rows in a million, at nlist 4096
+ * and depth 128, came out with a score of another tile's norm.
+ *
  * ptxas serialises the products where a group of them is in flight across the back edge of a loop,
  * and says so (C7510): hence TILE_STEP tiles a turn, after which the pipeline runs empty.
  */
@@ -142,6 +146,7 @@ __device__ __forceinline__ void reduce_rows(const struct task &t, const Reduce &
                 wgmma_wait<1>();
                 wgmma_landed(acc0);
                 reduce.tile(state0, acc0, norm, tile0 + u);
+                __syncwarp(); /* products are whole warps' instructions, reducers may branch */
                 if (u + 1 < TILE_STEP) {
                     barrier_wait(full + 8 * after.stage, after.phase);
                     multiply<STEPS>(acc0, a[0], smem + after.stage * P::stage_bytes);
@@ -151,6 +156,7 @@ __device__ __forceinline__ void reduce_rows(const struct task &t, const Reduce &
                 }
                 wgmma_landed(acc1);
                 reduce.tile(state1, acc1, norm, tile0 + u);
+                async_fence();
                 __syncwarp();
                 if (lane == 0) barrier_arrive(empty + 8 * at.stage);
                 if (u + 1 < TILE_STEP)
@@ -160,6 +166,7 @@ __device__ __forceinline__ void reduce_rows(const struct task &t, const Reduce &
         }
         reduce.end(state0, row, w.n, w.split(unit));
         reduce.end(state1, row + 64, w.n, w.split(unit));
+        __syncwarp();
     }
 }
 

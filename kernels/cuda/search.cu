@@ -128,6 +128,8 @@ static __device__ void order_two(const struct store &s, int i, int j, bool ascen
  */
 static __device__ void keep_best(const struct store &s)
 {
+    int kept;
+
     __syncthreads();
     for (int i = *s.count + (int)threadIdx.x; i < s.cap; i += THREADS) {
         s.dist[i] = INFINITY;
@@ -143,7 +145,9 @@ static __device__ void keep_best(const struct store &s)
             }
         }
     __syncthreads();
-    if (threadIdx.x == 0 && *s.count > s.k) *s.count = s.k;
+    kept = min(*s.count, s.k);
+    __syncthreads(); /* all have read it */
+    if (threadIdx.x == 0) *s.count = kept;
     __syncthreads();
 }
 

@@ -48,6 +48,12 @@ __device__ __forceinline__ void bulk_copy(uint32_t to, const void *from, int byt
                  : "memory");
 }
 
+/* What this thread did with shared memory comes before what copies and products do to it later. */
+__device__ __forceinline__ void async_fence()
+{
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
 __device__ __forceinline__ void wgmma_fence()
 {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
