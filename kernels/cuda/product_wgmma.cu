@@ -11,9 +11,10 @@
  * Tried   (in the prototype) clusters with multicast: slower, 655 against 733 TFLOP/s; A operands
  *         out of shared memory; four warpgroups with 64 rows each: faster at depth <= 64 only.
  *
- * Norms are read by ordinary loads from what a bulk copy, which is of another proxy, will overwrite:
- * a warp fences before it gives a stage back. Without that some ten rows in a million, at nlist 4096
- * and depth 128, came out with a score of another tile's norm.
+ * Norms are read by ordinary loads from what a bulk copy, which is of another proxy, will overwrite,
+ * and the machine code gives a stage back while the last of them are on their way: so a warp fences
+ * first. Without that some ten rows in a million, at nlist 4096 and depth 128, came out with the score
+ * of another tile's norm.
  *
  * ptxas serialises the products where a group of them is in flight across the back edge of a loop,
  * and says so (C7510): hence TILE_STEP tiles a turn, after which the pipeline runs empty.
