@@ -34,7 +34,10 @@ static int make_slot(struct cuda *cuda, struct slot *s)
     void *ptr;
     int rc;
 
-    if ((rc = CU(cudaMallocHost(&ptr, RING_SLOT_BYTES))) < 0) return rc;
+    if ((rc = CU(cudaMallocHost(&ptr, RING_SLOT_BYTES))) < 0)
+        return rc == ERR_NOMEM ? fail(rc, "the host has no %.0f MiB left that can be pinned",
+                                      (double)RING_SLOT_BYTES / (1 << 20))
+                               : rc;
     s->host = (char *)ptr;
     if ((rc = cuda_malloc(cuda, &ptr, RING_SLOT_BYTES)) < 0) return rc;
     s->d_stage = (char *)ptr;
