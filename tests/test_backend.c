@@ -104,12 +104,13 @@ static void test_backend__memory_is_zeroed_and_goes_up_and_down(void **state)
 
 static int open_and_close(void *arg)
 {
-    const struct backend_ops *ops = kernels_backend(0);
+    const struct backend_ops *ops = NULL;
     struct backend *b = NULL;
-    int rc = ops->open(&b, 0, 2);
+    int rc;
 
     (void)arg;
-    if (rc == 0) ops->close(b);
+    CHECK_OK(kernels_find(&ops, "cpu")); /* which opens everywhere */
+    if ((rc = ops->open(&b, 0, 2)) == 0) ops->close(b);
     return rc;
 }
 

@@ -241,10 +241,12 @@ static void test_cli__a_backend_that_is_not_here_is_5(void **state)
     const char *db = program_file("backend.db");
     (void)state;
 
+    setenv("CUDA_VISIBLE_DEVICES", "", 1); /* nor is it, then, where there is a device */
     assert_int_equal(program("run", tiny_spec(), "--db", db, "--set", "backend=cuda"), 5);
-    assert_non_null(strstr(program_err(), "backend cuda: not in this build"));
+    assert_non_null(strstr(program_err(), "backend cuda: "));
     assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 0);
     assert_int_equal(program("plan", tiny_spec(), "--set", "backend=cuda"), 5);
+    unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
 static void test_cli__a_newer_database_is_5_and_left_alone(void **state)
