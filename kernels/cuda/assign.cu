@@ -3,7 +3,7 @@
  *
  * For a chunk of rows at a time: (1) the fused product leaves each row's best group of 8 centroids
  * and how good the best of all others is; (2) where that is worse by more than the margin, the
- * group holds the nearest, and 8 exact distances say which: all but about 1 row in 100 of SIFT; (3) the
+ * group holds the nearest, and 8 exact distances say which: nearly all rows of SIFT's kind; (3) the
  * rest go through the product once more, which collects what is within the margin of the best, (4)
  * and exact distances decide among those. Where they are too many to keep (ties without end, values
  * that fp16 makes nothing of) all centroids are gone through: slow, and as exact. How many rows are

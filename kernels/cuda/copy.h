@@ -1,4 +1,4 @@
-/* memcpy by several threads: one alone moves some 10 GB/s, the bus to the device takes 50. */
+/* memcpy by several threads: one alone is slower than the bus to the device, which takes 50 GB/s. */
 #ifndef IVF_COPY_H
 #define IVF_COPY_H
 

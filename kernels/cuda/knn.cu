@@ -314,7 +314,7 @@ static int search_segment(struct knn *w, const struct segment *x)
     return 0;
 }
 
-/* A segment that, after `seen` vectors, is expected to bring a query a third of its room. */
+/* A segment that, after `seen` vectors, is expected to bring a query a third of its room at most. */
 static int64_t segment_after(int64_t seen, int k)
 {
     return seen < found_cap(k) ? found_cap(k) : 3 * seen;
