@@ -172,7 +172,7 @@ static void fill_trial(const struct cell *c, struct trial *t)
     t->storage = storage_of(&t->factory, data->elem, value_of(c, AXIS_STORAGE));
     t->threads = threads == SPEC_AUTO ? c->threads : (int)threads;
     t->seed = value_of(c, AXIS_SEED);
-    t->float16 = (int)value_of(c, AXIS_FLOAT16);
+    t->float16 = t->factory.m ? (int)value_of(c, AXIS_FLOAT16) : 0;
     t->precomputed_tables = t->factory.m ? (int)value_of(c, AXIS_PRECOMPUTED_TABLES) : 0;
     t->k = (int)value_of(c, AXIS_K);
     t->batch = value_of(c, AXIS_BATCH);
@@ -365,7 +365,8 @@ static int by_identity(const void *a, const void *b)
     return order ? order : (*x > *y) - (*x < *y);
 }
 
-/* Storage matters to Flat alone, tables to PQ alone, `auto` may be a number that is listed too. */
+/* Storage matters to Flat alone, tables and their type to PQ alone, `auto` may be a number that is
+   listed too. */
 static void skip_twins(struct cell *c)
 {
     struct plan *p = c->plan;

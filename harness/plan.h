@@ -37,7 +37,7 @@ struct trial {
     struct factory factory;
     int gpus, replicas;              /* gpus: 0 on the CPU */
     enum elem storage;               /* of Flat rows, `auto` resolved; for PQ the data's own */
-    int float16, precomputed_tables; /* precomputed_tables: 0 for Flat, which has none */
+    int float16, precomputed_tables; /* 0 for Flat, which has no tables */
     int threads;
     int64_t seed;
     int k, nprobe;

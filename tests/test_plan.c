@@ -382,7 +382,7 @@ static void test_plan__rules_skip_what_makes_no_sense(void **state)
     assert_int_equal(plan->runnable, 3);
 }
 
-/* Storage means nothing to PQ, tables nothing to Flat, and 2 threads are what auto is here. */
+/* Storage means nothing to PQ, tables and their type nothing to Flat, and 2 threads are what auto is here. */
 static void test_plan__the_same_trial_runs_once(void **state)
 {
     (void)state;
@@ -392,6 +392,10 @@ static void test_plan__the_same_trial_runs_once(void **state)
     assert_int_equal(plan->runnable, 4);
     assert_int_equal(plan->by_rule, 4);
     assert_non_null(strstr(plan->trials[1].skip, "the same trial as one above"));
+    CHECK_OK(make(HEAD "index: [\"IVF64,Flat\", \"IVF64,PQ8\"]\nsearch: {nprobe: 4}\n"
+                       "float16: [false, true]\n"));
+    assert_int_equal(plan->runnable, 3);
+    assert_int_equal(plan->by_rule, 1);
     CHECK_OK(make(ONE "threads: [auto, 2, 1]\n"));
     assert_int_equal(plan->runnable, 2);
     assert_int_equal(plan->groups[1].runnable, 0);
