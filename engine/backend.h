@@ -57,6 +57,20 @@ struct lists_desc {
     const struct transform *transform;
 };
 
+/*
+ * How lists will be searched. All of it is known before the first query. What comes after nprobe
+ * is about time and memory, never about answers: a backend that has no use for it leaves it.
+ */
+struct search_desc {
+    int64_t nq;             /* queries handed over at once, at most */
+    int k, nprobe;          /* at most */
+    int precomputed_tables; /* PQ: one fp32 is kept of each stored vector; 0: recomputed */
+    int float16;            /* PQ: look-up tables, where a backend has some, are fp16; 0: fp32 */
+    /* Of scratch, at most, but never less than one query needs; 0: as the backend sees fit. What is
+       kept of stored vectors is no scratch. */
+    size_t temp_bytes;
+};
+
 struct synthetic; /* engine/synthetic.h */
 struct lists;     /* inverted lists on a device, with their centroids and codebooks: the index */
 
@@ -162,8 +176,11 @@ struct backend_ops {
     /* size[nlist]: vectors in each list. */
     int (*lists_sizes)(struct backend *b, const struct lists *l, int64_t *size);
 
-    /* Scratch for searches of up to nq queries, k answers, nprobe lists; replaces what was. */
-    int (*lists_reserve)(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe);
+    /*
+     * What searches as large as s need, and what s keeps of each vector; the lists are full.
+     * Replaces what was, which stays where this fails; both may be held for a moment.
+     */
+    int (*lists_reserve)(struct backend *b, struct lists *l, const struct search_desc *s);
 
     /*
      * For each of q[nq][d_in] (host) the k nearest of the vectors in its nprobe nearest lists:
@@ -178,14 +195,13 @@ struct backend_ops {
     /*
      * Bytes, as `plan` prints them, that will be held on the device by: full lists of desc;
      * besides, filling them; any training step over up to rows rows, nlist centroids or m slices,
-     * besides its arguments; a knn of vectors of d, besides its arguments; lists_reserve.
+     * besides its arguments; a knn of vectors of d, besides its arguments; lists_reserve of s.
      */
     size_t (*lists_bytes)(const struct lists_desc *desc);
     size_t (*fill_bytes)(const struct lists_desc *desc);
     size_t (*train_bytes)(int d, int64_t nlist, int m, int64_t rows, int threads);
     size_t (*knn_bytes)(int d, int k, int threads);
-    size_t (*search_bytes)(const struct lists_desc *desc, int64_t nq, int k, int nprobe,
-                           int threads);
+    size_t (*search_bytes)(const struct lists_desc *desc, const struct search_desc *s, int threads);
     /*
      * Optional: bytes of host memory that an open backend holds at most. Present where the
      * device's memory is its own; absent where it is the host's.

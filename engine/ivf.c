@@ -18,8 +18,7 @@ struct ivf {
     struct lists *lists; /* NULL until something is to be put into them */
     int64_t n, total;    /* vectors in it; vectors seen in the current pass */
     int pass;            /* passes ended */
-    int64_t reserved_nq;
-    int reserved_k, reserved_nprobe;
+    struct search_desc reserved;
 };
 
 /* Of the space that lists live in. */
@@ -321,29 +320,27 @@ out:
 
 /* ---- search ---- */
 
-int ivf_reserve(struct ivf *ix, int64_t nq, int k, int nprobe)
+int ivf_reserve(struct ivf *ix, const struct search_desc *s)
 {
     int rc;
 
-    if (k < 1 || k > K_MAX) return fail(ERR_INVALID, "k %d is not in 1 ... %d", k, K_MAX);
-    if (nprobe < 1 || nprobe > ix->desc.nlist)
-        return fail(ERR_INVALID, "nprobe %d is not in 1 ... nlist %lld", nprobe,
+    if (s->k < 1 || s->k > K_MAX) return fail(ERR_INVALID, "k %d is not in 1 ... %d", s->k, K_MAX);
+    if (s->nprobe < 1 || s->nprobe > ix->desc.nlist)
+        return fail(ERR_INVALID, "nprobe %d is not in 1 ... nlist %lld", s->nprobe,
                     (long long)ix->desc.nlist);
     if ((rc = need_lists(ix)) < 0) return rc;
-    if ((rc = ix->b->ops->lists_reserve(ix->b, ix->lists, nq, k, nprobe)) < 0) return rc;
-    ix->reserved_nq = nq;
-    ix->reserved_k = k;
-    ix->reserved_nprobe = nprobe;
+    if ((rc = ix->b->ops->lists_reserve(ix->b, ix->lists, s)) < 0) return rc;
+    ix->reserved = *s;
     return 0;
 }
 
 int ivf_search(struct ivf *ix, const float *q, int64_t nq, int k, int nprobe, float *dist, vid *ids)
 {
-    if (k < 1 || nprobe < 1 || k > ix->reserved_k || nprobe > ix->reserved_nprobe ||
-        nq > ix->reserved_nq)
+    const struct search_desc *most = &ix->reserved;
+
+    if (k < 1 || nprobe < 1 || k > most->k || nprobe > most->nprobe || nq > most->nq)
         return fail(ERR_INVALID,
                     "search: nq %lld, k %d, nprobe %d pass what was reserved: %lld, %d, %d",
-                    (long long)nq, k, nprobe, (long long)ix->reserved_nq, ix->reserved_k,
-                    ix->reserved_nprobe);
+                    (long long)nq, k, nprobe, (long long)most->nq, most->k, most->nprobe);
     return ix->b->ops->lists_search(ix->b, ix->lists, q, nq, k, nprobe, dist, ids);
 }

@@ -78,8 +78,11 @@ int ivf_end_pass(struct ivf *ix);
 int64_t ivf_n(const struct ivf *ix);            /* vectors in it */
 int ivf_imbalance(struct ivf *ix, double *out); /* nlist * sum(size^2) / n^2 */
 
-/* Scratch for searches of up to nq queries at once, k answers, nprobe lists. */
-int ivf_reserve(struct ivf *ix, int64_t nq, int k, int nprobe);
+/*
+ * What searches as large as s need, in place of what was reserved; the index is full. ERR_INVALID
+ * where k or nprobe cannot be; after a failure what was reserved is as it was.
+ */
+int ivf_reserve(struct ivf *ix, const struct search_desc *s);
 
 /*
  * For each of q[nq][d], the k nearest of the vectors in its nprobe nearest lists: dist[nq][k]

@@ -92,6 +92,14 @@ static int has_device(const struct plan *p)
     return 0;
 }
 
+/* It may be more than the cap: what one query needs, and what is kept of stored vectors. */
+static void print_search_step(const struct plan *p, const struct group *g)
+{
+    if (p->spec->temp_memory == SPEC_AUTO || !g->search_step) return;
+    printf("       a search takes %s beside the index; temp_memory is %s\n",
+           plan_bytes(g->search_step).s, plan_bytes((size_t)p->spec->temp_memory).s);
+}
+
 static void print_group(const struct plan *p, const struct group *g, int width)
 {
     printf("%5d  %-*s  %6d  %4d  %9s  %9s  %9s", (int)(g - p->groups) + 1, width, g->label,
@@ -143,6 +151,7 @@ static void print_plan(const struct plan *p)
     printf("\n");
     for (int i = 0; i < p->ngroups; i++) {
         print_group(p, &p->groups[i], width);
+        print_search_step(p, &p->groups[i]);
         for (int j = 0; j < p->groups[i].ntrials;)
             j = print_trials(&p->groups[i], j);
     }

@@ -427,6 +427,39 @@ static void count(struct plan *p)
     }
 }
 
+/* To a backend 0 is `auto`: who asks for none gets the least there is. */
+static size_t temp_bytes(int64_t temp_memory)
+{
+    if (temp_memory == SPEC_AUTO) return 0;
+    return temp_memory ? (size_t)temp_memory : 1;
+}
+
+struct search_desc plan_search(const struct plan *p, const struct trial *t)
+{
+    return (struct search_desc){
+        .nq = t->batch < p->data.nq ? t->batch : p->data.nq,
+        .k = t->k,
+        .nprobe = t->nprobe,
+        .precomputed_tables = t->precomputed_tables,
+        .float16 = t->float16,
+        .temp_bytes = temp_bytes(p->spec->temp_memory),
+    };
+}
+
+int plan_search_alike(const struct search_desc *a, const struct search_desc *b)
+{
+    return a->precomputed_tables == b->precomputed_tables && a->float16 == b->float16 &&
+           a->temp_bytes == b->temp_bytes;
+}
+
+void plan_search_widen(struct search_desc *s, const struct search_desc *other)
+{
+    if (!plan_search_alike(s, other)) return;
+    if (other->nq > s->nq) s->nq = other->nq;
+    if (other->k > s->k) s->k = other->k;
+    if (other->nprobe > s->nprobe) s->nprobe = other->nprobe;
+}
+
 int plan_only(struct plan *p, const char *pattern)
 {
     static char why[] = "not selected by --only";

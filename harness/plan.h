@@ -11,11 +11,13 @@
  * all that changes the number and nothing else: the data's identity, key, backend, GPUs and
  * replicas, storage as resolved, threads, seed, iterations, training rows (how many, whether drawn,
  * whose centroids), float16, tables, k, batch, nprobe. Not in it: paths, the spec's name, the order
- * of keys or values, how often time is taken, what is measured, memory limits, caching.
+ * of keys or values, how often time is taken, what is measured, memory limits (temp_memory is one),
+ * caching.
  */
 #ifndef IVF_PLAN_H
 #define IVF_PLAN_H
 
+#include "engine/backend.h"
 #include "engine/dataset.h"
 #include "engine/factory.h"
 #include "harness/centroids.h"
@@ -66,6 +68,7 @@ struct group {
     /* Memory that each phase holds at most, whatever took it, by estimate; 0: unknown. fill: truth
        too. search: evaluation too. */
     struct footprint train, fill, search;
+    size_t search_step; /* of search: what the backend takes for it beside the index */
 };
 
 struct plan {
@@ -122,6 +125,14 @@ void plan_summary(const struct plan *p, struct text *out);
 
 /* A line for each entry of `exclude` that matches no trial: mostly a slip of somebody's pen. */
 void plan_idle_excludes(const struct plan *p, struct text *out);
+
+/* How a trial searches, as the backend is told; of no more queries at once than there are. */
+struct search_desc plan_search(const struct plan *p, const struct trial *t);
+
+/* Whether two searches differ in nothing but size, so that what is reserved can serve both. */
+int plan_search_alike(const struct search_desc *a, const struct search_desc *b);
+/* Widens s to the sizes of one that is alike; any other leaves it as it is. */
+void plan_search_widen(struct search_desc *s, const struct search_desc *other);
 
 /* Fills a group's three estimates of memory. Unknown for a backend that this build lacks. */
 void plan_estimate(const struct plan *p, struct group *g);

@@ -261,27 +261,45 @@ static struct footprint filling(const struct sizes *z)
     return both(both(index_bytes(z), filling_steps(z)), on_host(z->truth + stream));
 }
 
+/* What the searches of the group that are like s take: run.c makes room for the largest. */
+static size_t search_bytes(const struct sizes *z, const struct group *g, struct search_desc s)
+{
+    for (int i = 0; i < g->ntrials; i++) {
+        struct search_desc other = plan_search(z->p, &g->trials[i]);
+
+        if (!g->trials[i].skip) plan_search_widen(&s, &other);
+    }
+    return z->ops->search_bytes(&z->lists, &s, z->threads);
+}
+
+/* The most of those with different options, of which run.c holds one at a time. */
+static size_t search_step_bytes(const struct sizes *z, const struct group *g)
+{
+    struct search_desc last = {0};
+    size_t most = 0;
+
+    for (int i = 0; i < g->ntrials; i++) {
+        struct search_desc s = plan_search(z->p, &g->trials[i]);
+
+        if (g->trials[i].skip || (last.k && plan_search_alike(&s, &last))) continue;
+        most = larger(most, search_bytes(z, g, s));
+        last = s;
+    }
+    return most;
+}
+
 /* The lists, a search as large as any of the group's, answers twice and what judges them. */
 static struct footprint searching(const struct sizes *z, const struct group *g)
 {
-    size_t nq = (size_t)z->p->data.nq, answers, evaluation, search;
-    int64_t batch = 1;
-    int k = 1, nprobe = 1;
+    size_t nq = (size_t)z->p->data.nq, answers, evaluation;
+    int k = 1;
 
-    for (int i = 0; i < g->ntrials; i++) {
-        const struct trial *t = &g->trials[i];
-
-        if (t->skip) continue;
-        batch = t->batch > batch ? t->batch : batch;
-        k = t->k > k ? t->k : k;
-        nprobe = t->nprobe > nprobe ? t->nprobe : nprobe;
-    }
-    if (batch > z->p->data.nq) batch = z->p->data.nq;
+    for (int i = 0; i < g->ntrials; i++)
+        if (!g->trials[i].skip && g->trials[i].k > k) k = g->trials[i].k;
     answers = nq * (size_t)k * (NEIGHBOUR + sizeof(vid));
     evaluation = nq * (3 * sizeof(uint16_t) + (1 + TIE_RANK) * sizeof(float));
-    search = z->ops->search_bytes(&z->lists, batch, k, nprobe, z->threads);
     return both(both(index_bytes(z), kept(z)),
-                both(on_device(z, search), on_host(z->truth + answers + evaluation)));
+                both(on_device(z, g->search_step), on_host(z->truth + answers + evaluation)));
 }
 
 void plan_estimate(const struct plan *p, struct group *g)
@@ -289,10 +307,12 @@ void plan_estimate(const struct plan *p, struct group *g)
     struct sizes z = sizes_of(p, g);
 
     g->train = g->fill = g->search = (struct footprint){0};
+    g->search_step = 0;
     if (!p->data.d || !p->data.n || kernels_find(&z.ops, p->backend) < 0) return;
     if (z.f->transform != TRANSFORM_NONE) z.lists.transform = &z.transform;
     g->train = training(&z, g);
     g->fill = filling(&z);
+    g->search_step = search_step_bytes(&z, g);
     g->search = searching(&z, g);
 }
 

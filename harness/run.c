@@ -23,7 +23,9 @@ struct search {
     float *dist; /* [nq][k] of the trial, k up to the group's largest */
     vid *ids, *first_ids;
     struct samples *warm, *timed; /* warm: the cold first pass, then the warm-up */
-    int tight; /* no room for the largest search of the group: each trial has its own reserved */
+    const int *todo;              /* the trials that will search */
+    int ntodo;
+    struct search_desc reserved; /* k 0: nothing is */
     struct phase searching, evaluating;
     struct nvml_state clocks; /* the worse of right before and right after the timed passes */
     struct evaluation evaluation;
@@ -208,11 +210,46 @@ static int store_result(struct search *s)
 
 /* ---- search ---- */
 
-static int reserve(struct search *s, int64_t batch, int k, int nprobe)
+/* What is reserved is first brought down to the least that can be: the old and the new might not
+   fit at once. */
+static int reserve(struct search *s, const struct search_desc *want)
 {
-    int64_t nq = s->b->data->nq;
+    const struct search_desc least = {.nq = 1, .k = 1, .nprobe = 1, .temp_bytes = 1};
+    int rc;
 
-    return ivf_reserve(s->b->ix, batch < nq ? batch : nq, k, nprobe);
+    if (s->reserved.k) {
+        if ((rc = ivf_reserve(s->b->ix, &least)) < 0) return rc;
+        s->reserved = least;
+    }
+    if ((rc = ivf_reserve(s->b->ix, want)) < 0) return rc;
+    s->reserved = *want;
+    return 0;
+}
+
+static int covers(const struct search_desc *s, const struct search_desc *own)
+{
+    return plan_search_alike(s, own) && s->nq >= own->nq && s->k >= own->k &&
+           s->nprobe >= own->nprobe;
+}
+
+/*
+ * Room for all of the searches that are like t's, so that each is timed with the same; where there
+ * is none for the largest, as much as t's own needs.
+ */
+static int reserve_for(struct search *s, const struct trial *t)
+{
+    const struct plan *p = s->run->plan;
+    struct search_desc own = plan_search(p, t), largest = own;
+    int rc;
+
+    if (covers(&s->reserved, &own)) return 0;
+    for (int i = 0; i < s->ntodo; i++) {
+        struct search_desc other = plan_search(p, &s->b->group->trials[s->todo[i]]);
+
+        plan_search_widen(&largest, &other);
+    }
+    rc = reserve(s, &largest);
+    return rc == ERR_NOMEM ? reserve(s, &own) : rc;
 }
 
 /* Searches all queries once, a batch at a time, and adds the times to out. */
@@ -277,7 +314,7 @@ static int search_and_evaluate(struct search *s, const struct trial *t)
     size_t bytes = (size_t)(s->b->data->nq * t->k) * sizeof *s->ids;
     int rc;
 
-    if (s->tight && (rc = reserve(s, t->batch, t->k, t->nprobe)) < 0) return rc;
+    if ((rc = reserve_for(s, t)) < 0) return rc;
     if ((rc = search_passes(s, t)) < 0) return rc;
     phase_begin(&s->evaluating, "evaluate", s->b->b);
     if ((rc = evaluate(&s->evaluation, s->b, t, s->dist, s->ids)) < 0) return rc;
@@ -365,32 +402,29 @@ static int run_trial(struct search *s, const struct group *g, int i)
 
 /* ---- the group ---- */
 
-/* Room for the answers of the largest of the trials to come. */
+/* Room for the answers of the largest of the trials to come, and for the first one's search: a
+   device that fails at that fails all of them. */
 static int search_create(struct search *s, struct run *r, struct build *b, const int *todo,
                          int ntodo)
 {
     const struct trial *trials = b->group->trials;
-    int64_t nq = b->data->nq, batch = 1;
-    int k = 1, nprobe = 1, rc;
+    int64_t nq = b->data->nq;
+    int k = 1, rc;
 
-    for (int i = 0; i < ntodo; i++) {
-        const struct trial *t = &trials[todo[i]];
-
-        if (t->batch > batch) batch = t->batch;
-        if (t->k > k) k = t->k;
-        if (t->nprobe > nprobe) nprobe = t->nprobe;
-    }
+    for (int i = 0; i < ntodo; i++)
+        if (trials[todo[i]].k > k) k = trials[todo[i]].k;
     s->run = r;
     s->b = b;
+    s->todo = todo;
+    s->ntodo = ntodo;
     if (!(s->dist = mem_new(nq * k, sizeof *s->dist))) return ERR_NOMEM;
     if (!(s->ids = mem_new(nq * k, sizeof *s->ids))) return ERR_NOMEM;
     if (!(s->first_ids = mem_new(nq * k, sizeof *s->first_ids))) return ERR_NOMEM;
     if (!(s->warm = mem_new(1, sizeof *s->warm))) return ERR_NOMEM;
     if (!(s->timed = mem_new(1, sizeof *s->timed))) return ERR_NOMEM;
     if ((rc = evaluation_create(&s->evaluation, nq)) < 0) return rc;
-    rc = reserve(s, batch, k, nprobe);
-    s->tight = rc == ERR_NOMEM;
-    return s->tight ? 0 : rc;
+    rc = ntodo ? reserve_for(s, &trials[*todo]) : 0;
+    return rc == ERR_NOMEM ? 0 : rc; /* then it is that trial's own end */
 }
 
 static void search_clear(struct search *s)

@@ -231,10 +231,12 @@ static int search(const struct bench *t, struct index_job *job)
 {
     static const int nprobes[] = {1, 8, 32, 128};
     int rc, most = job->desc.nlist < 128 ? (int)job->desc.nlist : 128;
+    const struct search_desc s = {
+        .nq = job->set->nq, .k = K, .nprobe = most, .precomputed_tables = 1};
     char key[32];
 
     if ((rc = run_fill(job)) < 0) return rc;
-    if ((rc = ivf_reserve(job->ix, job->set->nq, K, most)) < 0) return rc;
+    if ((rc = ivf_reserve(job->ix, &s)) < 0) return rc;
     if (!(job->dist = mem_new(job->set->nq * K, sizeof *job->dist))) return ERR_NOMEM;
     if (!(job->ids = mem_new(job->set->nq * K, sizeof *job->ids))) return ERR_NOMEM;
     key_of(&job->desc, key);

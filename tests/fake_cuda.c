@@ -1,5 +1,6 @@
 #include "tests/fake_cuda.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,18 @@ static long long number(const char *variable, long long otherwise)
     return value ? strtoll(value, NULL, 10) : otherwise;
 }
 
-static void note(const char *what)
+static PRINTF_LIKE(1, 2) void note(const char *what, ...)
 {
     const char *path = getenv("FAKE_CUDA_LOG");
     FILE *f = path ? fopen(path, "a") : NULL;
+    va_list args;
 
-    if (f) fprintf(f, "%s %ld\n", what, (long)getpid());
-    if (f) fclose(f);
+    if (!f) return;
+    va_start(args, what);
+    vfprintf(f, what, args);
+    va_end(args);
+    fprintf(f, " %ld\n", (long)getpid());
+    fclose(f);
 }
 
 /* 0, or what FAKE_CUDA_FAIL wants of a step at nprobe. */
@@ -51,6 +57,7 @@ static int fault(const char *step, int nprobe)
 /* ---- memory and time, as if of a device ---- */
 
 static size_t held, peak, lists_held, reserve_held;
+static struct lists_desc made; /* the lists', without their transform */
 static int64_t device_ns;
 
 static void hold(size_t *what, size_t bytes)
@@ -169,6 +176,8 @@ static int fake_lists_create(struct backend *b, struct lists **out, const struct
     int rc = backend_cpu.lists_create(b, out, desc, coarse, books);
 
     if (rc == 0) hold(&lists_held, backend_cpu.lists_bytes(desc));
+    made = *desc;
+    made.transform = NULL;
     return rc;
 }
 
@@ -188,13 +197,27 @@ static int fake_lists_add(struct backend *b, struct lists *l, const struct block
     return timed(began, backend_cpu.lists_add(b, l, x));
 }
 
-static int fake_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe)
+/* Answers of a group of queries, smaller ones as fp16, and a float a vector. */
+static size_t fake_search_bytes(const struct lists_desc *desc, const struct search_desc *s,
+                                int threads)
+{
+    int64_t query = s->k * (s->float16 ? 10 : 12), fit = (int64_t)s->temp_bytes / query;
+    int64_t group = s->temp_bytes && fit < s->nq ? fit : s->nq;
+
+    (void)threads;
+    return (size_t)((group < 1 ? 1 : group) * query) +
+           (s->precomputed_tables ? (size_t)desc->n * sizeof(float) : 0);
+}
+
+static int fake_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *s)
 {
     int rc;
 
-    if ((rc = fault("reserve", nprobe)) < 0) return rc;
-    hold(&reserve_held, (size_t)(nq * k * 12));
-    return backend_cpu.lists_reserve(b, l, nq, k, nprobe);
+    note("reserve nq %lld k %d nprobe %d tables %d float16 %d temp %zu", (long long)s->nq, s->k,
+         s->nprobe, s->precomputed_tables, s->float16, s->temp_bytes);
+    if ((rc = fault("reserve", s->nprobe)) < 0) return rc;
+    hold(&reserve_held, fake_search_bytes(&made, s, 0));
+    return backend_cpu.lists_reserve(b, l, s);
 }
 
 static int fake_lists_search(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
@@ -297,13 +320,6 @@ static size_t fake_knn_bytes(int d, int k, int threads)
 {
     (void)d, (void)k, (void)threads;
     return 0;
-}
-
-static size_t fake_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int nprobe,
-                                int threads)
-{
-    (void)desc, (void)nprobe, (void)threads;
-    return (size_t)(nq * k * 12);
 }
 
 const struct backend_ops fake_cuda = {

@@ -8,7 +8,8 @@
  *   FAKE_CUDA_MEMORY  bytes of their memory (16 GiB)
  *   FAKE_CUDA_FAIL    "search 4 nomem, open 0 device": a step, the nprobe at which it fails (0: at
  *                     any), and how. Steps: open, train, add, reserve, search, exit (hang)
- *   FAKE_CUDA_LOG     a file: "open PID", "close PID", "synthesize PID" are appended
+ *   FAKE_CUDA_LOG     a file: "open PID", "close PID", "synthesize PID" are appended, and "reserve
+ *                     nq N k K nprobe P tables 0|1 float16 0|1 temp BYTES PID" on one line
  */
 #ifndef IVF_FAKE_CUDA_H
 #define IVF_FAKE_CUDA_H

@@ -115,10 +115,11 @@ struct seen {
 static struct seen *look(struct backend *b, struct lists *l, const struct data *t)
 {
     static const int nprobes[SIZES] = {2, NLIST};
+    const struct search_desc all = {.nq = NQ, .k = K, .nprobe = NLIST, .precomputed_tables = 1};
     struct seen *s = array(1, sizeof *s);
 
     CHECK_OK(b->ops->lists_sizes(b, l, s->size));
-    CHECK_OK(b->ops->lists_reserve(b, l, NQ, K, NLIST));
+    CHECK_OK(b->ops->lists_reserve(b, l, &all));
     for (int i = 0; i < SIZES; i++)
         CHECK_OK(b->ops->lists_search(b, l, t->q, NQ, K, nprobes[i], s->dist[i], s->ids[i]));
     return s;
@@ -270,6 +271,7 @@ static void test_cuda_lists__more_than_32_bits_count_is_refused(void **state)
 static void test_cuda_lists__a_batch_of_70000_is_answered_alike_twice(void **state)
 {
     enum { MANY = 70000 };
+    const struct search_desc some = {.nq = MANY, .k = 1, .nprobe = 3};
     struct lists_desc desc = {.d = 8, .n = 500};
     struct data t = data_make(desc, ELEM_F32, 0);
     struct lists *l = filled(gpu, &t, 0, 0);
@@ -277,7 +279,7 @@ static void test_cuda_lists__a_batch_of_70000_is_answered_alike_twice(void **sta
     vid *ids = array(2 * MANY, sizeof *ids);
 
     (void)state;
-    CHECK_OK(gpu->ops->lists_reserve(gpu, l, MANY, 1, 3));
+    CHECK_OK(gpu->ops->lists_reserve(gpu, l, &some));
     for (int i = 0; i < 2; i++)
         CHECK_OK(gpu->ops->lists_search(gpu, l, q, MANY, 1, 3, dist + i * MANY, ids + i * MANY));
     assert_memory_equal(ids, ids + MANY, MANY * sizeof *ids);

@@ -46,7 +46,7 @@ static int tear_down(void **state)
 /* Lines of the log that begin with word. */
 static int logged(const char *word)
 {
-    char line[64];
+    char line[128];
     int n = 0;
     FILE *f = fopen(program_file("log"), "r");
 
@@ -271,6 +271,62 @@ static void test_fake_cuda__a_driver_that_hangs_at_exit_keeps_nobody_waiting(voi
     assert_int_equal(program_worker(db), 0);
 }
 
+/* ---- options of a search ---- */
+
+static const char both_tables[] = "precomputed_tables=[true, false]";
+
+/* The first is made at once; each that follows gives up the one before it. */
+static void test_fake_cuda__each_set_of_options_has_one_reserve_as_large_as_any_needs(void **state)
+{
+    const char *db = begin("options.db", "");
+
+    (void)state;
+    assert_int_equal(program("run", small_spec(), "--db", db, "--only", "*,PQ4", "--set",
+                             both_tables, "--set", "float16=[false, true]", "--set",
+                             "temp_memory=1KiB"),
+                     0);
+    assert_int_equal(trials(db, "status = 'ok'"), 12);
+    for (int i = 0; i < 4; i++) {
+        char line[80];
+
+        snprintf(line, sizeof line, "reserve nq 50 k 10 nprobe 16 tables %d float16 %d temp 1024 ",
+                 i & 1, i >> 1);
+        assert_int_equal(logged(line), 1);
+    }
+    assert_int_equal(logged("reserve nq 1 k 1 nprobe 1 tables 0 float16 0 temp 1 "), 3);
+    assert_int_equal(logged("reserve"), 4 + 3);
+}
+
+static void test_fake_cuda__equal_options_share_one_reserve_and_flat_has_none(void **state)
+{
+    const char *db = begin("equal.db", "");
+
+    (void)state;
+    assert_int_equal(program("run", small_spec(), "--db", db, "--only", "*,Flat", "--set",
+                             both_tables, "--set", "search.k=[5, 10]"),
+                     0);
+    assert_int_equal(trials(db, "status = 'ok'"), 6);
+    assert_int_equal(logged("reserve nq 50 k 10 nprobe 16 tables 0 float16 0 temp 0 "), 1);
+    assert_int_equal(logged("reserve"), 1);
+}
+
+static void
+test_fake_cuda__a_temp_memory_that_nothing_fits_is_the_least_and_plan_says_so(void **state)
+{
+    const char *db = begin("temp.db", "");
+
+    (void)state;
+    assert_int_equal(program("plan", small_spec(), "--only", "*,Flat", "--set", "temp_memory=7"),
+                     0);
+    check_said(program_out(), "a search takes 120 B beside the index; temp_memory is 7 B\n");
+    assert_int_equal(
+        program("run", small_spec(), "--db", db, "--only", "*,Flat", "--set", "temp_memory=7"), 0);
+    assert_int_equal(trials(db, "status = 'ok'"), 3);
+    assert_int_equal(logged("reserve nq 50 k 10 nprobe 16 tables 0 float16 0 temp 7 "), 1);
+    assert_int_equal(program("plan", small_spec()), 0);
+    assert_null(strstr(program_out(), "temp_memory"));
+}
+
 /* ---- memory ---- */
 
 static void test_fake_cuda__what_does_not_fit_the_device_is_refused_with_both_numbers(void **state)
@@ -421,6 +477,12 @@ static const struct CMUnitTest tests[] = {
                               tear_down),
     cmocka_unit_test_teardown(test_fake_cuda__a_driver_that_hangs_at_exit_keeps_nobody_waiting,
                               tear_down),
+    cmocka_unit_test_teardown(
+        test_fake_cuda__each_set_of_options_has_one_reserve_as_large_as_any_needs, tear_down),
+    cmocka_unit_test_teardown(test_fake_cuda__equal_options_share_one_reserve_and_flat_has_none,
+                              tear_down),
+    cmocka_unit_test_teardown(
+        test_fake_cuda__a_temp_memory_that_nothing_fits_is_the_least_and_plan_says_so, tear_down),
     cmocka_unit_test_teardown(
         test_fake_cuda__what_does_not_fit_the_device_is_refused_with_both_numbers, tear_down),
     cmocka_unit_test_teardown(test_fake_cuda__generated_files_are_the_same_whoever_makes_them,

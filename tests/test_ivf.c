@@ -56,6 +56,13 @@ static int fill(struct ivf *ix)
     return rc;
 }
 
+static int reserve(struct ivf *ix, int64_t nq, int k, int nprobe)
+{
+    const struct search_desc s = {.nq = nq, .k = k, .nprobe = nprobe, .precomputed_tables = 1};
+
+    return ivf_reserve(ix, &s);
+}
+
 /* A whole index: trained, filled, ready for NQ queries, K answers and any nprobe. */
 static struct ivf *index_of(struct backend *b, int m)
 {
@@ -65,7 +72,7 @@ static struct ivf *index_of(struct backend *b, int m)
     CHECK_OK(ivf_create(&ix, b, &desc));
     CHECK_OK(train(ix, b, NT));
     CHECK_OK(fill(ix));
-    CHECK_OK(ivf_reserve(ix, NQ, K, NLIST));
+    CHECK_OK(reserve(ix, NQ, K, NLIST));
     return ix;
 }
 
@@ -120,7 +127,7 @@ static void check_transformed(enum transform_kind kind, int d_out)
     CHECK_OK(ivf_set_model(again, model));
     ivf_free(ix);
     CHECK_OK(fill(again));
-    CHECK_OK(ivf_reserve(again, NQ, K, NLIST));
+    CHECK_OK(reserve(again, NQ, K, NLIST));
     search(again, NLIST, &got);
     assert_memory_equal(&got, &want, sizeof got);
     ivf_free(again);
@@ -256,7 +263,7 @@ static void test_ivf__a_set_model_gives_the_same_index_as_training(void **state)
         search(trained, 3, &one);
         ivf_free(trained); /* the model was copied */
         CHECK_OK(fill(given));
-        CHECK_OK(ivf_reserve(given, NQ, K, NLIST));
+        CHECK_OK(reserve(given, NQ, K, NLIST));
         search(given, 3, &two);
         assert_memory_equal(&one, &two, sizeof one);
         ivf_free(given);
@@ -462,20 +469,20 @@ static void test_ivf__a_search_past_the_reserve_is_refused(void **state)
     (void)state;
     make_data(MADE_GAUSS);
     ix = index_of(made_backend(2), 0);
-    CHECK_OK(ivf_reserve(ix, NQ - 1, 3, 5));
+    CHECK_OK(reserve(ix, NQ - 1, 3, 5));
     CHECK_OK(ivf_search(ix, q, NQ - 1, 3, 5, dist, ids));
     CHECK_FAILS(ERR_INVALID, "nq 40", ivf_search(ix, q, NQ, 3, 5, dist, ids));
     CHECK_FAILS(ERR_INVALID, "k 4", ivf_search(ix, q, 1, 4, 5, dist, ids));
     CHECK_FAILS(ERR_INVALID, "nprobe 6", ivf_search(ix, q, 1, 3, 6, dist, ids));
     CHECK_FAILS(ERR_INVALID, "k 0", ivf_search(ix, q, 1, 0, 5, dist, ids));
     CHECK_FAILS(ERR_INVALID, "nprobe 0", ivf_search(ix, q, 1, 3, 0, dist, ids));
-    CHECK_FAILS(ERR_INVALID, "k 2049", ivf_reserve(ix, 1, K_MAX + 1, 5));
-    CHECK_FAILS(ERR_INVALID, "k 0", ivf_reserve(ix, 1, 0, 5));
-    CHECK_FAILS(ERR_INVALID, "nprobe 21", ivf_reserve(ix, 1, 3, NLIST + 1));
-    CHECK_FAILS(ERR_INVALID, "nprobe 0", ivf_reserve(ix, 1, 3, 0));
+    CHECK_FAILS(ERR_INVALID, "k 2049", reserve(ix, 1, K_MAX + 1, 5));
+    CHECK_FAILS(ERR_INVALID, "k 0", reserve(ix, 1, 0, 5));
+    CHECK_FAILS(ERR_INVALID, "nprobe 21", reserve(ix, 1, 3, NLIST + 1));
+    CHECK_FAILS(ERR_INVALID, "nprobe 0", reserve(ix, 1, 3, 0));
     CHECK_OK(ivf_search(ix, q, NQ - 1, 3, 5, dist, ids)); /* a refused reserve changed nothing */
     CHECK_OK(ivf_search(ix, q, 0, 3, 5, NULL, NULL));
-    CHECK_OK(ivf_reserve(ix, NQ, K_MAX, NLIST));
+    CHECK_OK(reserve(ix, NQ, K_MAX, NLIST));
     search(ix, NLIST, &a);
     ivf_free(ix);
 }
@@ -498,7 +505,7 @@ static int whole_life(void *arg)
     if ((rc = train(ix, b, NT)) < 0) goto out;
     if ((rc = fill(ix)) < 0) goto out;
     if ((rc = ivf_imbalance(ix, &imbalance)) < 0) goto out;
-    if ((rc = ivf_reserve(ix, NQ, K, 3)) < 0) goto out;
+    if ((rc = reserve(ix, NQ, K, 3)) < 0) goto out;
     rc = ivf_search(ix, q, NQ, K, 3, a.dist, a.ids);
 out:
     ivf_free(ix);

@@ -194,6 +194,13 @@ static void rig_clear(struct rig *r)
     free(r->y);
 }
 
+static int reserve(const struct rig *r, int64_t nq, int k, int nprobe)
+{
+    const struct search_desc s = {.nq = nq, .k = k, .nprobe = nprobe, .precomputed_tables = 1};
+
+    return r->b->ops->lists_reserve(r->b, r->l, &s);
+}
+
 static void check_sizes(const struct rig *r)
 {
     int64_t *size = testing_guarded(r->s.nlist, sizeof *size);
@@ -243,7 +250,7 @@ static void check_searches(const struct rig *r, int k_max)
     float *want = array(s->nq * k_max, sizeof *want);
     vid *ids = array(s->nq * k_max, sizeof *ids);
 
-    CHECK_OK(r->b->ops->lists_reserve(r->b, r->l, s->nq, k_max, (int)s->nlist));
+    CHECK_OK(reserve(r, s->nq, k_max, (int)s->nlist));
     for (int p = 0; p < LENGTH(nprobes); p++) {
         if (nprobes[p] > s->nlist) continue;
         ref_search(r->q, s->nq, r->y, r->list, s->n, r->c, s->nlist, s->d, k_max, nprobes[p], want,
@@ -433,6 +440,65 @@ static void test_parity_lists__a_value_the_storage_cannot_hold_is_refused(void *
     }
 }
 
+/* Every combination of options, one after the other on the same lists. */
+static void check_options(const struct shape *s)
+{
+    enum { K = 10, NPROBE = 5 };
+    const size_t temps[] = {0, 1, 100000};
+    struct rig r = rig_make(s);
+    float *want = array(s->nq * K, sizeof *want);
+    vid *ids = array(s->nq * K, sizeof *ids);
+
+    ref_search(r.q, s->nq, r.y, r.list, s->n, r.c, s->nlist, s->d, K, NPROBE, want, ids);
+    for (int i = 0; i < 4 * LENGTH(temps); i++) {
+        const struct search_desc options = {.nq = s->nq,
+                                            .k = K,
+                                            .nprobe = NPROBE,
+                                            .precomputed_tables = i & 1,
+                                            .float16 = i >> 1 & 1,
+                                            .temp_bytes = temps[i / 4]};
+
+        CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, &options));
+        check_batch(&r, 0, s->nq, K, NPROBE, want, ids, K);
+    }
+    free(want);
+    free(ids);
+    rig_clear(&r);
+}
+
+static void test_parity_lists__options_of_a_search_change_no_answer(void **state)
+{
+    struct shape s = {.kind = MADE_GAUSS, .d = 32, .n = 3000, .nlist = 20, .nq = 70, .threads = 2};
+
+    (void)state;
+    check_options(&s);
+    s.m = 8;
+    check_options(&s);
+    s.d_in = 40;
+    check_options(&s);
+}
+
+static void test_parity_lists__scratch_keeps_to_its_cap_or_is_the_least_there_is(void **state)
+{
+    const struct backend_ops *ops = made_backend(2)->ops;
+    const struct transform t = {.d_in = 48, .d_out = 32};
+    const struct lists_desc lists = {.d = 32, .nlist = 1000, .m = 8, .n = 100000, .transform = &t};
+    struct search_desc s = {.nq = 10000, .k = 100, .nprobe = 64};
+    struct search_desc one = {.nq = 1, .k = 100, .nprobe = 64, .temp_bytes = 1};
+    size_t free_choice = ops->search_bytes(&lists, &s, 2),
+           least = ops->search_bytes(&lists, &one, 2);
+
+    (void)state;
+    assert_true(least < free_choice);
+    for (s.temp_bytes = 1; s.temp_bytes < 4 * free_choice; s.temp_bytes *= 3) {
+        size_t taken = ops->search_bytes(&lists, &s, 2);
+
+        assert_true(taken >= least && taken <= free_choice);
+        if (taken > s.temp_bytes) assert_int_equal(taken, least);
+    }
+    assert_int_equal(ops->search_bytes(&lists, &s, 2), free_choice);
+}
+
 /* A thread's region is laid out for what was reserved; with half of it a tile has more queries. */
 static void test_parity_lists__an_nprobe_below_the_reserved_fits(void **state)
 {
@@ -443,7 +509,7 @@ static void test_parity_lists__an_nprobe_below_the_reserved_fits(void **state)
     vid ids[NQ];
 
     (void)state;
-    CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, NQ, 1, RESERVED));
+    CHECK_OK(reserve(&r, NQ, 1, RESERVED));
     CHECK_OK(r.b->ops->lists_search(r.b, r.l, r.given, NQ, 1, RESERVED / 2, dist, ids));
     rig_clear(&r);
 }
@@ -462,13 +528,13 @@ static void test_parity_lists__a_failed_reserve_leaves_the_old(void **state)
     CHECK_OK(made_backend(2)->ops->open(&own, 0, 2));
     r = rig_on(own, &s);
     ref_search(r.q, s.nq, r.y, r.list, s.n, r.c, s.nlist, s.d, 5, 3, want, ids);
-    CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, s.nq, 5, 3));
+    CHECK_OK(reserve(&r, s.nq, 5, 3));
     made = mem_count();
-    CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, s.nq, 5, 3));
+    CHECK_OK(reserve(&r, s.nq, 5, 3));
     made = mem_count() - made;
     for (int64_t nth = 1; nth <= made; nth++) {
         mem_fail_at(nth);
-        CHECK_FAILS(ERR_NOMEM, "bytes", r.b->ops->lists_reserve(r.b, r.l, 2 * s.nq, 2048, 9));
+        CHECK_FAILS(ERR_NOMEM, "bytes", reserve(&r, 2 * s.nq, 2048, 9));
         mem_fail_at(0);
         check_batch(&r, 0, s.nq, 5, 3, want, ids, 5);
     }
@@ -486,6 +552,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity_lists__ids_past_32_bits_are_kept),
     cmocka_unit_test(test_parity_lists__a_row_with_a_nan_is_named_by_id),
     cmocka_unit_test(test_parity_lists__a_value_the_storage_cannot_hold_is_refused),
+    cmocka_unit_test(test_parity_lists__options_of_a_search_change_no_answer),
+    cmocka_unit_test(test_parity_lists__scratch_keeps_to_its_cap_or_is_the_least_there_is),
     cmocka_unit_test(test_parity_lists__an_nprobe_below_the_reserved_fits),
     cmocka_unit_test(test_parity_lists__a_failed_reserve_leaves_the_old),
 };

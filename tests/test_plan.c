@@ -99,6 +99,59 @@ static void test_plan__trials_that_share_an_index_are_one_group(void **state)
     assert_string_equal(plan->groups[1].label, "IVF16,PQ8 seed=2");
 }
 
+static struct search_desc search_of(const char *text)
+{
+    CHECK_OK(make(text));
+    return plan_search(plan, plan->trials);
+}
+
+static void test_plan__a_search_has_its_trials_sizes_and_options(void **state)
+{
+    struct search_desc s;
+
+    (void)state;
+    s = search_of(HEAD "index: \"IVF64,PQ8\"\nsearch: {k: 7, nprobe: 4, batch: 99}\n");
+    assert_int_equal(s.nq, 99);
+    assert_int_equal(s.k, 7);
+    assert_int_equal(s.nprobe, 4);
+    assert_int_equal(s.precomputed_tables, 1);
+    assert_int_equal(s.float16, 0);
+    assert_int_equal(s.temp_bytes, 0);
+    s = search_of(HEAD "index: \"IVF64,PQ8\"\nprecomputed_tables: false\nfloat16: true\n"
+                       "temp_memory: 1.5GiB\n");
+    assert_int_equal(s.nq, data.nq); /* no more than there are */
+    assert_int_equal(s.precomputed_tables, 0);
+    assert_int_equal(s.float16, 1);
+    assert_int_equal(s.temp_bytes, 3 << 29);
+    s = search_of(HEAD "index: \"IVF64,Flat\"\nfloat16: true\ntemp_memory: 0\n");
+    assert_int_equal(s.precomputed_tables, 0); /* Flat has none */
+    assert_int_equal(s.float16, 0);
+    assert_int_equal(s.temp_bytes, 1); /* as little as can be: 0 is `auto` to a backend */
+}
+
+static void test_plan__a_search_is_widened_by_one_with_its_options_alone(void **state)
+{
+    struct search_desc s = {.nq = 5, .k = 10, .nprobe = 1, .temp_bytes = 9}, other = s, was = s;
+
+    (void)state;
+    other.nq = 4;
+    other.nprobe = 3;
+    plan_search_widen(&s, &other);
+    assert_int_equal(s.nq, 5);
+    assert_int_equal(s.k, 10);
+    assert_int_equal(s.nprobe, 3);
+    for (int i = 0; i < 3; i++) {
+        s = other = was;
+        other.k = 99;
+        other.float16 = i == 0;
+        other.precomputed_tables = i == 1;
+        if (i == 2) other.temp_bytes = 8;
+        assert_false(plan_search_alike(&s, &other));
+        plan_search_widen(&s, &other);
+        assert_int_equal(s.k, 10);
+    }
+}
+
 static void test_plan__auto_becomes_what_is_there(void **state)
 {
     struct dataset_info floats = data;
@@ -524,6 +577,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_plan__axes_nest_in_the_documented_order),
         TEST(test_plan__trials_that_share_an_index_are_one_group),
+        TEST(test_plan__a_search_has_its_trials_sizes_and_options),
+        TEST(test_plan__a_search_is_widened_by_one_with_its_options_alone),
         TEST(test_plan__auto_becomes_what_is_there),
         TEST(test_plan__training_rows_are_the_originals),
         TEST(test_plan__identity_is_what_it_always_was),

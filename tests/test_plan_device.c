@@ -69,11 +69,12 @@ static void check_phase(const char *db, const struct group *g, const char *phase
 
 static void test_plan_device__phases_hold_on_the_device_what_the_plan_says(void **state)
 {
-    static const char *const more[] = {"", "storage: f32\n"};
+    static const char *const more[] = {"", "storage: f32\n",
+                                       "precomputed_tables: [true, false]\ntemp_memory: 20KiB\n"};
     char name[16];
 
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         const char *path = spec_of(more[i]), *db;
 
         snprintf(name, sizeof name, "held%d.db", i);
@@ -125,6 +126,31 @@ static void test_plan_device__two_kinds_of_memory_add_up_to_the_one(void **state
     }
 }
 
+static size_t searching(const char *more)
+{
+    size_t bytes;
+
+    load(spec_of(more));
+    bytes = plan->groups[1].search.device; /* IVF512,PQ16 */
+    forget(NULL);
+    return bytes;
+}
+
+/* By the fake's sums: a float for each of 40,000 vectors, 10 or 12 bytes for each of 20,000 answers. */
+static void test_plan_device__a_search_is_planned_with_its_options(void **state)
+{
+    size_t plain = searching("precomputed_tables: false\n"), kept = searching("");
+
+    (void)state;
+    assert_int_equal(kept, plain + 4 * 40000);
+    assert_int_equal(searching("precomputed_tables: [true, false]\n"), kept); /* one at a time */
+    assert_int_equal(searching("float16: true\n"), kept - 2 * 20000);
+    assert_int_equal(searching("temp_memory: 12000\n"), kept - 12 * 20000 + 12000);
+    assert_int_equal(searching("temp_memory: 1\n"), kept - 12 * 20000 + 1200); /* one query */
+    assert_int_equal(searching("temp_memory: 0\n"), searching("temp_memory: 1\n"));
+    assert_int_equal(searching("temp_memory: 1GiB\n"), kept);
+}
+
 static void test_plan_device__a_device_too_small_is_told_with_its_phase(void **state)
 {
     (void)state;
@@ -152,6 +178,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_teardown(test_plan_device__phases_hold_on_the_device_what_the_plan_says,
                               forget),
     cmocka_unit_test_teardown(test_plan_device__two_kinds_of_memory_add_up_to_the_one, forget),
+    cmocka_unit_test_teardown(test_plan_device__a_search_is_planned_with_its_options, forget),
     cmocka_unit_test_teardown(test_plan_device__a_device_too_small_is_told_with_its_phase, forget),
     cmocka_unit_test_teardown(test_plan_device__one_that_is_not_there_refuses_nothing, forget),
 };

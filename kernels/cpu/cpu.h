@@ -53,9 +53,9 @@ int cpu_lists_end_pass(struct backend *b, struct lists *l);
 int cpu_lists_sizes(struct backend *b, const struct lists *l, int64_t *size);
 size_t cpu_lists_bytes(const struct lists_desc *desc);
 size_t cpu_fill_bytes(const struct lists_desc *desc);
-int cpu_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe);
+int cpu_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *want);
 int cpu_lists_search(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
                      int nprobe, float *dist, vid *ids);
-size_t cpu_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads);
+size_t cpu_search_bytes(const struct lists_desc *desc, const struct search_desc *s, int threads);
 
 #endif

@@ -112,27 +112,43 @@ static size_t query_bytes(int k, int nprobe)
            (size_t)nprobe * 2 * sizeof(int32_t) + sizeof(struct pool) + sizeof(struct query) + 20;
 }
 
-static int64_t group_size(int64_t nq, int k, int nprobe)
-{
-    int64_t fit = (int64_t)(GROUP_BYTES / query_bytes(k, nprobe));
-
-    return nq < 1 ? 1 : fit < 1 ? 1 : fit < nq ? fit : nq;
-}
-
 static int64_t most_active(int64_t nlist, int64_t group, int nprobe)
 {
     return nlist < group * nprobe ? nlist : group * nprobe;
 }
 
-size_t cpu_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads)
+static size_t scratch_bytes(const struct lists_desc *desc, int d_in, const struct search_desc *s,
+                            int threads, int64_t group)
 {
-    int64_t group = group_size(nq, k, nprobe);
-    int d_in = desc->transform ? desc->transform->d_in : 0;
     size_t transformed = d_in ? (size_t)group * (size_t)desc->d * sizeof(float) : 0;
 
-    return transformed + (size_t)group * query_bytes(k, nprobe) + (size_t)desc->nlist * 8 +
-           (size_t)most_active(desc->nlist, group, nprobe) * 12 +
-           (size_t)threads * region_bytes(desc, d_in, k, nprobe);
+    return transformed + (size_t)group * query_bytes(s->k, s->nprobe) + (size_t)desc->nlist * 8 +
+           (size_t)most_active(desc->nlist, group, s->nprobe) * 12 +
+           (size_t)threads * region_bytes(desc, d_in, s->k, s->nprobe);
+}
+
+/*
+ * Queries taken at once. The other options change nothing here: what precomputed_tables would keep
+ * is always part of the lists, a norm a vector that Flat wants as well; float16 would save nothing,
+ * since a table is a thread's and is added up in fp32.
+ */
+static int64_t group_size(const struct lists_desc *desc, int d_in, const struct search_desc *s,
+                          int threads)
+{
+    int64_t group = (int64_t)(GROUP_BYTES / query_bytes(s->k, s->nprobe));
+
+    if (group > s->nq) group = s->nq;
+    while (s->temp_bytes && group > 1 &&
+           scratch_bytes(desc, d_in, s, threads, group) > s->temp_bytes)
+        group /= 2;
+    return group < 1 ? 1 : group;
+}
+
+size_t cpu_search_bytes(const struct lists_desc *desc, const struct search_desc *s, int threads)
+{
+    int d_in = desc->transform ? desc->transform->d_in : 0;
+
+    return scratch_bytes(desc, d_in, s, threads, group_size(desc, d_in, s, threads));
 }
 
 void scratch_free(struct scratch *s)
@@ -176,15 +192,19 @@ static int scratch_fill(struct scratch *s, int64_t nlist)
     return 0;
 }
 
-int cpu_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe)
+int cpu_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *want)
 {
     struct scratch *s = NULL;
+    struct cpu *cpu = cpu_of(b);
     int d_in = l->applier ? l->d_in : 0, rc;
 
-    if ((rc = cpu_scratch(cpu_of(b), region_bytes(&l->desc, d_in, k, nprobe))) < 0) goto out;
+    if ((rc = cpu_scratch(cpu, region_bytes(&l->desc, d_in, want->k, want->nprobe))) < 0) goto out;
     rc = ERR_NOMEM;
     if (!(s = mem_new(1, sizeof *s))) goto out;
-    *s = (struct scratch){.nq = nq, .group = group_size(nq, k, nprobe), .k = k, .nprobe = nprobe};
+    *s = (struct scratch){.nq = want->nq,
+                          .group = group_size(&l->desc, d_in, want, cpu->threads),
+                          .k = want->k,
+                          .nprobe = want->nprobe};
     if (d_in && !(s->q = mem_new(s->group * l->desc.d, sizeof *s->q))) goto out;
     if ((rc = scratch_fill(s, l->desc.nlist)) < 0) goto out;
     scratch_free(l->scratch);

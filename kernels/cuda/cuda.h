@@ -111,10 +111,11 @@ int cuda_lists_end_pass(struct backend *b, struct lists *l);
 int cuda_lists_sizes(struct backend *b, const struct lists *l, int64_t *size);
 size_t cuda_lists_bytes(const struct lists_desc *desc);
 size_t cuda_fill_bytes(const struct lists_desc *desc);
-int cuda_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe);
+int cuda_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *want);
 int cuda_lists_search(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
                       int nprobe, float *dist, vid *ids);
-size_t cuda_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads);
+size_t cuda_search_bytes(const struct lists_desc *desc, const struct search_desc *want,
+                         int threads);
 size_t cuda_train_bytes(int d, int64_t nlist, int m, int64_t rows, int threads);
 
 #endif

@@ -50,13 +50,13 @@ static void scratch_room(struct scratch *s, const struct lists_desc *desc, int d
     s->d_ids = room_take<vid>(r, s->group * s->k);
 }
 
-size_t cuda_search_bytes(const struct lists_desc *desc, int64_t nq, int k, int nprobe, int threads)
+size_t cuda_search_bytes(const struct lists_desc *desc, const struct search_desc *want, int threads)
 {
     int d_in = desc->transform ? desc->transform->d_in : desc->d;
-    struct scratch s = {.nq = nq,
-                        .group = group_size(desc, d_in, nq, k, nprobe),
-                        .k = k,
-                        .nprobe = nprobe,
+    struct scratch s = {.nq = want->nq,
+                        .group = group_size(desc, d_in, want->nq, want->k, want->nprobe),
+                        .k = want->k,
+                        .nprobe = want->nprobe,
                         .region = {},
                         .d_given = NULL,
                         .d_q = NULL,
@@ -226,7 +226,7 @@ static __global__ void __launch_bounds__(THREADS)
 
 /* ---- the steps ---- */
 
-int cuda_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, int nprobe)
+int cuda_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *want)
 {
     struct cuda *cuda = cuda_of(b);
     const struct lists_desc *desc = &l->desc;
@@ -235,10 +235,10 @@ int cuda_lists_reserve(struct backend *b, struct lists *l, int64_t nq, int k, in
     int rc;
 
     if (!(s = (struct scratch *)mem_new(1, sizeof *s))) return ERR_NOMEM;
-    s->nq = nq;
-    s->k = k;
-    s->nprobe = nprobe;
-    s->group = group_size(desc, l->d_in, nq, k, nprobe);
+    s->nq = want->nq;
+    s->k = want->k;
+    s->nprobe = want->nprobe;
+    s->group = group_size(desc, l->d_in, s->nq, s->k, s->nprobe);
     scratch_room(s, desc, l->d_in, l->applier != NULL, &r);
     if ((rc = CU(cudaFuncSetAttribute(scan_queries, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       store_bytes(store_cap(K_MAX))))) < 0)
