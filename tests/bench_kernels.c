@@ -207,7 +207,7 @@ static int open_csv(struct bench *t, const char *path)
     fseek(t->csv, 0, SEEK_END);
     if (ftell(t->csv) == 0)
         fputs("date,commit,device,scale,section,work,runs,median_s,least_s,most_s,device_s,"
-              "products_s,memory_s,bus_s,note\n",
+              "device_least_s,device_most_s,products_s,memory_s,bus_s,note\n",
               t->csv);
     return 0;
 }
