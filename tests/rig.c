@@ -7,7 +7,10 @@
 #include "tests/ref.h"
 #include "tests/testing.h"
 
-/* In the library only where the build has CUDA and its search has paths to choose from. */
+/*
+ * In the library only where the build has CUDA and its search has paths to choose from; there it has
+ * to be beside something that is linked anyhow: a weak name fetches nothing.
+ */
 void cuda_search_force(int path, int cap) __attribute__((weak));
 
 enum { FEW = 33 };                 /* queries of a sparse batch */
