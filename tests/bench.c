@@ -31,8 +31,8 @@ void bench_say(const char *fmt, ...)
 
 void bench_caption(void)
 {
-    bench_say("%-46s %10s %10s   %10s %10s %10s %-8s %6s", "work; times in ms", "median", "least",
-              "most", "device", "floor", "is", "share");
+    bench_say("%-66s %10s %10s   %10s %10s %10s   %10s %10s %-8s %6s", "work; times in ms",
+              "median", "least", "most", "device", "least", "most", "floor", "is", "share");
 }
 
 static double largest(double a, double b)
@@ -53,7 +53,7 @@ static int device_seconds(struct backend *b, double *out)
 
 static int run_once(const struct bench *t, const struct bench_job *job, struct times *times)
 {
-    double host, device;
+    double host, device, count = job->times ? (double)job->times : 1;
     int64_t start;
     int rc;
 
@@ -62,8 +62,8 @@ static int run_once(const struct bench *t, const struct bench_job *job, struct t
     rc = job->run(job->arg);
     host = (double)(clock_ns() - start) * 1e-9;
     if (rc < 0 || (rc = device_seconds(t->b, &device)) < 0) return rc;
-    times->host[times->count] = host;
-    times->device[times->count] = device;
+    times->host[times->count] = host / count;
+    times->device[times->count] = device / count;
     return job->clear ? job->clear(job->arg) : 0;
 }
 
@@ -71,9 +71,10 @@ static void print_csv(const struct bench *t, const struct bench_job *job, const 
                       double median, double device, const double floors[3])
 {
     if (!t->csv) return;
-    fprintf(t->csv, "%s,%s,\"%s\",%d,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,\"%s\"\n", t->csv_about,
-            t->section, job->name, times->count, median, times->host[0],
-            times->host[times->count - 1], device, floors[0], floors[1], floors[2],
+    fprintf(t->csv, "%s,%s,\"%s\",%d,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,\"%s\"\n",
+            t->csv_about, t->section, job->name, times->count, median, times->host[0],
+            times->host[times->count - 1], device, times->device[0],
+            times->device[times->count - 1], floors[0], floors[1], floors[2],
             job->note ? job->note : "");
     fflush(t->csv);
 }
@@ -89,9 +90,10 @@ static void print_line(const struct bench *t, const struct bench_job *job, struc
     int kind = floors[1] == least ? 1 : 0;
 
     if (floors[2] == least) kind = 2;
-    bench_say("%-46s %10.3f %10.3f ... %8.3f %10.3f %10.4f %-8s %5.1f%%", job->name, 1e3 * median,
-              1e3 * times->host[0], 1e3 * times->host[times->count - 1], 1e3 * device, 1e3 * least,
-              kinds[kind], 100 * least / median);
+    bench_say("%-66s %10.3f %10.3f ... %8.3f %10.3f %10.3f ... %8.3f %10.4f %-8s %5.1f%%",
+              job->name, 1e3 * median, 1e3 * times->host[0], 1e3 * times->host[times->count - 1],
+              1e3 * device, 1e3 * times->device[0], 1e3 * times->device[times->count - 1],
+              1e3 * least, kinds[kind], 100 * least / median);
     if (job->note && *job->note) bench_say("    %s", job->note);
     print_csv(t, job, times, median, device, floors);
 }

@@ -41,6 +41,8 @@ struct bench_job {
     char name[80];
     struct bench_work work;
     int repeats, warm; /* timed runs; runs before them */
+    int64_t times;     /* what a run does so often that one is too short; 0: once. Times and work
+                          are of one. */
     int (*run)(void *arg);
     int (*clear)(void *arg); /* after each run, not timed; NULL: nothing */
     void *arg;
@@ -53,7 +55,10 @@ int64_t bench_scaled(const struct bench *t, int64_t n, int64_t least);
 /* The caption of the columns that bench_run prints. */
 void bench_caption(void);
 
-/* Runs the job and prints its line. Time is the host's, from call to return; beside it the device's. */
+/*
+ * Runs the job and prints its line: the host's time, from call to return, and beside it the device's.
+ * The share is the floor's of the host's time.
+ */
 int bench_run(const struct bench *t, const struct bench_job *job);
 
 /* A line of text between the others; not in the CSV. */

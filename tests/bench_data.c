@@ -201,8 +201,8 @@ out:
 
 /* ---- files ---- */
 
-int bench_write(const struct bench_set *set, const struct bench *t, const char *name,
-                enum elem elem, const void *x, int64_t rows)
+static int write_cells(const struct bench_set *set, const struct bench *t, const char *name,
+                       enum cell cell, const void *x, int64_t rows, int cells)
 {
     struct rowwriter *w = NULL;
     struct text path = {0};
@@ -210,7 +210,7 @@ int bench_write(const struct bench_set *set, const struct bench *t, const char *
 
     text_addf(&path, "%s/%s_%d_%s.npy", t->folder, elem_name(set->elem), set->d, name);
     if ((rc = text_failed(&path)) < 0) goto out;
-    if ((rc = rowwriter_create(&w, text_get(&path), (enum cell)elem, rows, set->d)) < 0) goto out;
+    if ((rc = rowwriter_create(&w, text_get(&path), cell, rows, cells)) < 0) goto out;
     if ((rc = rowwriter_add(w, x, rows)) < 0) {
         rowwriter_discard(w);
         goto out;
@@ -218,5 +218,26 @@ int bench_write(const struct bench_set *set, const struct bench *t, const char *
     rc = rowwriter_commit(w);
 out:
     text_clear(&path);
+    return rc;
+}
+
+int bench_write(const struct bench_set *set, const struct bench *t, const char *name,
+                enum elem elem, const void *x, int64_t rows)
+{
+    return write_cells(set, t, name, (enum cell)elem, x, rows, set->d);
+}
+
+int bench_write_ids(const struct bench_set *set, const struct bench *t, const char *name,
+                    const vid *ids, int64_t rows, int k)
+{
+    return write_cells(set, t, name, CELL_I64, ids, rows, k);
+}
+
+int bench_write_base(struct bench_set *set, const struct bench *t, int64_t n)
+{
+    int rc = bench_write(set, t, "query", ELEM_F32, set->q, set->nq);
+
+    if (rc < 0 || set->written >= n) return rc;
+    if ((rc = bench_write(set, t, "base", set->elem, set->base, n)) == 0) set->written = n;
     return rc;
 }

@@ -14,9 +14,9 @@ struct bench_set {
     enum elem elem; /* u8 or f32 */
     int d;
     struct synthetic *s;
-    int64_t n, nq;
-    void *base; /* host, [n][d] */
-    float *q;   /* host, [nq][d] */
+    int64_t n, nq, written; /* written: base rows on file */
+    void *base;             /* host, [n][d] */
+    float *q;               /* host, [nq][d] */
 };
 
 int bench_set_open(struct bench_set *out, enum elem elem, int d);
@@ -39,8 +39,13 @@ int bench_mat(const struct bench_set *set, const struct bench *t, int64_t rows, 
 int bench_centroids(const struct bench_set *set, const struct bench *t, int64_t nlist, float **out,
                     struct mat *on_device);
 
-/* x[rows][d] as <folder>/<type>_<d>_<name>.npy. */
+/* x[rows][d] as <folder>/<type>_<d>_<name>.npy; the same of ids[rows][k]. */
 int bench_write(const struct bench_set *set, const struct bench *t, const char *name,
                 enum elem elem, const void *x, int64_t rows);
+int bench_write_ids(const struct bench_set *set, const struct bench *t, const char *name,
+                    const vid *ids, int64_t rows, int k);
+
+/* The queries, and n base rows as "base" where not so many have been written yet. */
+int bench_write_base(struct bench_set *set, const struct bench *t, int64_t n);
 
 #endif

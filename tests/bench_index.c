@@ -1,4 +1,4 @@
-/* An index from host memory: trained, filled, searched. */
+/* An index from host memory: trained, filled. */
 #include <string.h>
 
 #include "engine/base/mem.h"
@@ -7,7 +7,6 @@
 #include "tests/bench_sections.h"
 
 enum { ITERATIONS = 10, SEED = 1234, REPEATS = 3 };
-enum { K = 10, QUERIES = 10000 };
 
 struct index_job {
     struct backend *b;
@@ -17,14 +16,10 @@ struct index_job {
     struct ivf *ix;         /* NULL, or filled */
     void *learn;            /* host, [nt][d] */
     int64_t nt;
-    int nprobe;
-    float *dist;
-    vid *ids;
     char note[160];
 };
 
-/* "IVF16384,PQ32" */
-static void key_of(const struct ivf_desc *desc, char key[32])
+void bench_key(const struct ivf_desc *desc, char key[32])
 {
     if (desc->m)
         snprintf(key, 32, "IVF%lld,PQ%d", (long long)desc->nlist, desc->m);
@@ -37,8 +32,6 @@ static void index_clear(struct index_job *job)
     ivf_free(job->ix);
     ivf_model_clear(&job->model);
     mem_free(job->learn);
-    mem_free(job->dist);
-    mem_free(job->ids);
 }
 
 static size_t row_bytes(const struct bench_set *set)
@@ -97,7 +90,7 @@ static int train(const struct bench *t, struct index_job *job)
 
     if (!(job->learn = mem_new(job->nt, row_bytes(job->set)))) return ERR_NOMEM;
     if ((rc = bench_rows(job->set, t, PART_LEARN, 0, job->nt, job->learn)) < 0) return rc;
-    key_of(&job->desc, key);
+    bench_key(&job->desc, key);
     snprintf(line.name, sizeof line.name, "train %s on %lld x %d %s", key, (long long)job->nt,
              job->set->d, elem_name(job->set->elem));
     line.work.products = 2.0 * ITERATIONS * (double)job->nt * (double)job->desc.nlist * job->set->d;
@@ -144,20 +137,28 @@ static int borrow_model(const struct bench *t, struct index_job *job)
 
 /* ---- filling ---- */
 
-static int fill_pass(struct index_job *job)
+static int fill_pass(struct ivf *ix, const struct bench_set *set, int64_t n)
 {
-    size_t row = row_bytes(job->set);
+    size_t row = row_bytes(set);
     int64_t some = PLAN_BLOCK_BYTES / (int64_t)row;
     int rc = 0;
 
-    for (int64_t i = 0; i < job->desc.n && rc == 0; i += some) {
-        struct block x = {job->set->elem, job->set->d, some,
-                          (const char *)job->set->base + (size_t)i * row, i};
+    for (int64_t i = 0; i < n && rc == 0; i += some) {
+        struct block x = {set->elem, set->d, some, (const char *)set->base + (size_t)i * row, i};
 
-        if (job->desc.n - i < some) x.rows = job->desc.n - i;
-        rc = ivf_add(job->ix, &x);
+        if (n - i < some) x.rows = n - i;
+        rc = ivf_add(ix, &x);
     }
-    return rc < 0 ? rc : ivf_end_pass(job->ix);
+    return rc < 0 ? rc : ivf_end_pass(ix);
+}
+
+int bench_fill(struct ivf *ix, const struct bench_set *set, int64_t n)
+{
+    int passes = ivf_passes(ix), rc = passes < 0 ? passes : 0;
+
+    for (int pass = 0; pass < passes && rc == 0; pass++)
+        rc = fill_pass(ix, set, n);
+    return rc;
 }
 
 /* From a model to an index that can be searched: its memory is taken in here, too. */
@@ -169,8 +170,7 @@ static int run_fill(void *arg)
 
     if ((rc = ivf_create(&job->ix, job->b, &job->desc)) < 0) return rc;
     if ((rc = ivf_set_model(job->ix, &job->model)) < 0) return rc;
-    for (int pass = 0; pass < ivf_passes(job->ix); pass++)
-        if ((rc = fill_pass(job)) < 0) return rc;
+    if ((rc = bench_fill(job->ix, job->set, job->desc.n)) < 0) return rc;
     if ((rc = ivf_imbalance(job->ix, &imbalance)) < 0) return rc;
     snprintf(job->note, sizeof job->note, "%d pass%s, imbalance %.3f, %s", ivf_passes(job->ix),
              ivf_passes(job->ix) == 1 ? "" : "es", imbalance,
@@ -195,61 +195,13 @@ static int fill(const struct bench *t, struct index_job *job)
 
     line.arg = job;
     line.note = job->note;
-    key_of(&job->desc, key);
+    bench_key(&job->desc, key);
     snprintf(line.name, sizeof line.name, "add %s, %lld x %d %s", key, (long long)job->desc.n,
              job->set->d, elem_name(job->set->elem));
     line.work.products = 2 * n * job->set->d * ((double)job->desc.nlist + (job->desc.m ? KSUB : 0));
     line.work.bus = n * row;
     line.work.memory = n * (row + 4 + (job->desc.m ? job->desc.m : row));
     return bench_run(t, &line);
-}
-
-/* ---- search ---- */
-
-static int run_search(void *arg)
-{
-    struct index_job *job = arg;
-
-    return ivf_search(job->ix, job->set->q, job->set->nq, K, job->nprobe, job->dist, job->ids);
-}
-
-/* Products: with all centroids, and with the rows of the lists visited. Bytes: each list once. */
-static struct bench_work search_work(const struct index_job *job)
-{
-    double nq = (double)job->set->nq, n = (double)job->desc.n, d = job->set->d;
-    double visits = nq * job->nprobe * n / (double)job->desc.nlist;
-    double stored = job->desc.m ? job->desc.m : (double)row_bytes(job->set);
-
-    return (struct bench_work){
-        .products = 2 * d * (nq * (double)job->desc.nlist + visits),
-        .memory = (visits < n ? visits : n) * stored + (double)job->desc.nlist * d * 4,
-        .bus = nq * d * 4,
-    };
-}
-
-static int search(const struct bench *t, struct index_job *job)
-{
-    static const int nprobes[] = {1, 8, 32, 128};
-    int rc, most = job->desc.nlist < 128 ? (int)job->desc.nlist : 128;
-    const struct search_desc s = {
-        .nq = job->set->nq, .k = K, .nprobe = most, .precomputed_tables = 1};
-    char key[32];
-
-    if ((rc = run_fill(job)) < 0) return rc;
-    if ((rc = ivf_reserve(job->ix, &s)) < 0) return rc;
-    if (!(job->dist = mem_new(job->set->nq * K, sizeof *job->dist))) return ERR_NOMEM;
-    if (!(job->ids = mem_new(job->set->nq * K, sizeof *job->ids))) return ERR_NOMEM;
-    key_of(&job->desc, key);
-    for (int i = 0; i < 4 && rc == 0 && nprobes[i] <= most; i++) {
-        struct bench_job line = {.repeats = 5, .warm = 1, .run = run_search, .arg = job};
-
-        job->nprobe = nprobes[i];
-        snprintf(line.name, sizeof line.name, "search %s, %lld queries, nprobe %d", key,
-                 (long long)job->set->nq, job->nprobe);
-        line.work = search_work(job);
-        rc = bench_run(t, &line);
-    }
-    return rc;
 }
 
 int bench_index(struct bench *t, struct bench_set *set, struct bench_index_size size)
@@ -265,9 +217,9 @@ int bench_index(struct bench *t, struct bench_set *set, struct bench_index_size 
                                  .n = bench_scaled(t, size.n, 1000),
                                  .seed = SEED,
                                  .coarse_iterations = ITERATIONS};
-    if ((rc = bench_set_fill(set, t, job.desc.n, bench_scaled(t, QUERIES, 16))) < 0) goto out;
+    if ((rc = bench_set_fill(set, t, job.desc.n, set->nq)) < 0) goto out;
     if ((rc = job.nt ? train(t, &job) : borrow_model(t, &job)) < 0) goto out;
-    rc = size.searched ? search(t, &job) : fill(t, &job);
+    rc = fill(t, &job);
 out:
     index_clear(&job);
     return rc;

@@ -4,9 +4,9 @@
  * Usage: bench_kernels [OPTION...] SECTION...   (assign, means, encode, ...: the table below)
  *   --backend NAME   cpu or cuda; default: the best that opens
  *   --scale X        of rows, lists and queries; default 1
- *   --repeats N      timed runs of each line, instead of its own 3 or 5
+ *   --repeats N      timed runs of each line, instead of its own 3, 5 or 10
  *   --csv FILE       lines are appended to it
- *   --write DIR      sets and start centroids as .npy, for tests/bench_faiss_gpu.py
+ *   --write DIR      sets, centroids and answers as .npy, for tests/bench_faiss_gpu.py
  *   --smoke          without sections: all of them, at sizes that take seconds
  */
 #include <errno.h>
@@ -61,12 +61,57 @@ static int add100m(struct bench *t, struct sets *sets)
 
 static int search(struct bench *t, struct sets *sets)
 {
-    struct bench_index_size size = {.n = 10000000, .nlist = 16384, .nt = 1000000, .searched = 1};
-    int rc;
+    const struct bench_search_size size = {
+        .n = 10000000,
+        .nlist = 16384,
+        .nt = 1000000,
+        .k = 10,
+        .indexes = {{.storage = ELEM_U8, .nprobes = {1, 8, 32, 128}},
+                    {.storage = ELEM_F32, .nprobes = {32, 128}},
+                    {.m = 32, .nprobes = {1, 8, 32, 128}, .batched = 32}},
+    };
 
-    if ((rc = bench_index(t, &sets->u8, size)) < 0) return rc;
-    size.m = 32;
-    return bench_index(t, &sets->u8, size);
+    return bench_search(t, &sets->u8, size);
+}
+
+static int search1m(struct bench *t, struct sets *sets)
+{
+    const struct bench_search_size size = {
+        .n = 1000000,
+        .nlist = 4096,
+        .nt = 1000000,
+        .k = 100,
+        .indexes = {{.storage = ELEM_U8, .nprobes = {32, 256}}},
+    };
+
+    return bench_search(t, &sets->u8, size);
+}
+
+static int search100m(struct bench *t, struct sets *sets)
+{
+    const struct bench_search_size size = {
+        .n = 100000000,
+        .nlist = 65536,
+        .nt = 4000000,
+        .k = 10,
+        .indexes = {{.m = 32, .nprobes = {16, 64, 256}}},
+    };
+
+    return bench_search(t, &sets->u8, size);
+}
+
+static int searchfloat(struct bench *t, struct sets *sets)
+{
+    const struct bench_search_size size = {
+        .n = 10000000,
+        .nlist = 16384,
+        .nt = 1000000,
+        .k = 10,
+        .indexes = {{.storage = ELEM_F32, .nprobes = {1, 8, 32, 128}},
+                    {.m = 24, .nprobes = {1, 8, 32, 128}}},
+    };
+
+    return bench_search(t, &sets->f32, size);
 }
 
 static int peers(struct bench *t, struct bench_set *set, int m)
@@ -96,20 +141,23 @@ static const struct section {
     int (*step)(struct bench *t); /* or */
     int (*work)(struct bench *t, struct sets *sets);
 } sections[] = {
-    {"assign",     bench_assign,     NULL   },
-    {"means",      bench_means,      NULL   },
-    {"encode",     bench_encode,     NULL   },
-    {"transform",  bench_transform,  NULL   },
-    {"finite",     bench_finite,     NULL   },
-    {"residuals",  bench_residuals,  NULL   },
-    {"synthesize", bench_synthesize, NULL   },
-    {"kmeans",     NULL,             kmeans },
-    {"truth",      NULL,             truth  },
-    {"add",        NULL,             add    },
-    {"search",     NULL,             search },
-    {"float",      NULL,             floats },
-    {"bytes",      NULL,             bytes  },
-    {"add100m",    NULL,             add100m},
+    {"assign",      bench_assign,     NULL       },
+    {"means",       bench_means,      NULL       },
+    {"encode",      bench_encode,     NULL       },
+    {"transform",   bench_transform,  NULL       },
+    {"finite",      bench_finite,     NULL       },
+    {"residuals",   bench_residuals,  NULL       },
+    {"synthesize",  bench_synthesize, NULL       },
+    {"kmeans",      NULL,             kmeans     },
+    {"truth",       NULL,             truth      },
+    {"add",         NULL,             add        },
+    {"search",      NULL,             search     },
+    {"search1m",    NULL,             search1m   },
+    {"searchfloat", NULL,             searchfloat},
+    {"float",       NULL,             floats     },
+    {"bytes",       NULL,             bytes      },
+    {"add100m",     NULL,             add100m    },
+    {"search100m",  NULL,             search100m },
 };
 
 enum { SECTIONS = sizeof sections / sizeof *sections };
@@ -207,7 +255,7 @@ static int open_csv(struct bench *t, const char *path)
     fseek(t->csv, 0, SEEK_END);
     if (ftell(t->csv) == 0)
         fputs("date,commit,device,scale,section,work,runs,median_s,least_s,most_s,device_s,"
-              "products_s,memory_s,bus_s,note\n",
+              "device_least_s,device_most_s,products_s,memory_s,bus_s,note\n",
               t->csv);
     return 0;
 }

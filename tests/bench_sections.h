@@ -2,6 +2,7 @@
 #ifndef IVF_BENCH_SECTIONS_H
 #define IVF_BENCH_SECTIONS_H
 
+#include "engine/ivf.h"
 #include "tests/bench_data.h"
 
 /* The steps on their own (bench_steps.c). */
@@ -31,9 +32,32 @@ int bench_truth(struct bench *t, struct bench_set *set, int64_t n, int64_t block
  */
 struct bench_index_size {
     int64_t n, nlist, nt;
-    int m;        /* 0: Flat, rows as they are */
-    int searched; /* the filled index is searched, too */
+    int m; /* 0: Flat, rows as they are */
 };
 int bench_index(struct bench *t, struct bench_set *set, struct bench_index_size size);
+
+/* What it shares: "IVF16384,PQ32"; all passes of a trained index over n rows of host memory. */
+void bench_key(const struct ivf_desc *desc, char key[32]);
+int bench_fill(struct ivf *ix, const struct bench_set *set, int64_t n);
+
+/*
+ * 10,000 queries against indexes of n rows, which share centroids trained on nt rows
+ * (bench_search.c). Building is not timed; the note has the recall among the first 1,000 queries.
+ * With a folder: rows, queries and centroids are written, for others to build the same lists, and
+ * the answers to each nprobe.
+ */
+enum { BENCH_NPROBES = 5, BENCH_INDEXES = 3 };
+struct bench_searched {
+    int m; /* 0: Flat */
+    enum elem storage;
+    int nprobes[BENCH_NPROBES]; /* 0 ends them; of an index that is none, the first is */
+    int batched;                /* an nprobe for batches of 1, 10, 100, 1,000; 0: none */
+};
+struct bench_search_size {
+    int64_t n, nlist, nt;
+    int k;
+    struct bench_searched indexes[BENCH_INDEXES];
+};
+int bench_search(struct bench *t, struct bench_set *set, struct bench_search_size size);
 
 #endif

@@ -164,13 +164,6 @@ static int run_truth(void *arg)
     return rc;
 }
 
-static int write_base(const struct bench *t, const struct bench_set *set, int64_t n)
-{
-    int rc = bench_write(set, t, "base", set->elem, set->base, n);
-
-    return rc < 0 ? rc : bench_write(set, t, "query", ELEM_F32, set->q, set->nq);
-}
-
 /* For others to compare with: the sum of the first and of the last distances. */
 static void note_answers(struct truth_job *job)
 {
@@ -201,7 +194,7 @@ int bench_truth(struct bench *t, struct bench_set *set, int64_t n, int64_t block
     job.arg = &work;
     job.note = work.note;
     if ((rc = bench_set_fill(set, t, work.n, nq)) < 0) return rc;
-    if (t->folder && !block_rows && (rc = write_base(t, set, work.n)) < 0) return rc;
+    if (t->folder && !block_rows && (rc = bench_write_base(set, t, work.n)) < 0) return rc;
     rc = ERR_NOMEM;
     if (!(work.dist = mem_new(nq * K, sizeof *work.dist))) goto out;
     if (!(work.ids = mem_new(nq * K, sizeof *work.ids))) goto out;
