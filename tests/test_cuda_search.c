@@ -601,7 +601,8 @@ static void check_scratch(const struct rig_shape *shape, const struct search_des
     rig_reserve(&r, s);
     rig_check(&r, 0, s->nq, s->k);
     taken = peak() - before;
-    if (s->temp_bytes && !shape->m && plan > s->temp_bytes) /* of codes, more may be kept */
+    /* a float of each vector is kept, which is no scratch */
+    if (s->temp_bytes && plan > s->temp_bytes + (size_t)desc.n * sizeof(float))
         fail_msg("%s: planned %zu bytes, of %zu allowed", r.text, plan, s->temp_bytes);
     if (taken > plan + slack || plan > taken + slack)
         fail_msg("%s: k %d nprobe %d temp %zu: planned %zu bytes, taken %zu", r.text, s->k,

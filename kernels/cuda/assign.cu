@@ -93,48 +93,6 @@ __device__ __forceinline__ void merge_splits(const struct best_two &two, int64_t
     }
 }
 
-/* Dimensions j ... j + 3. */
-__device__ __forceinline__ float4 load_four(enum elem elem, const void *p, int64_t at)
-{
-    if (elem == ELEM_F32) return __ldg((const float4 *)((const float *)p + at));
-    if (elem == ELEM_U8) {
-        uchar4 v = __ldg((const uchar4 *)((const uint8_t *)p + at));
-
-        return make_float4(v.x, v.y, v.z, v.w);
-    }
-    return make_float4(exact_elem(elem, p, at), exact_elem(elem, p, at + 1),
-                       exact_elem(elem, p, at + 2), exact_elem(elem, p, at + 3));
-}
-
-/* |x - c|^2 by four neighbouring lanes, the result in each. x: row of a matrix of elem. */
-__device__ __forceinline__ float distance_by_four(enum elem elem, const void *x, int64_t row,
-                                                  const float *c, int d)
-{
-    int lane = (int)(threadIdx.x % 4);
-    double sum = 0;
-    float out;
-
-    if (d % 4 == 0) {
-        for (int j = 4 * lane; j < d; j += 16) {
-            float4 a = load_four(elem, x, row * d + j), b = __ldg((const float4 *)(c + j));
-            double p = (double)a.x - b.x, q = (double)a.y - b.y;
-            double r = (double)a.z - b.z, s = (double)a.w - b.w;
-
-            sum = fma(p, p, fma(q, q, fma(r, r, fma(s, s, sum)))); /* any order will do */
-        }
-    } else {
-        for (int j = lane; j < d; j += 4)
-            sum += exact_term(exact_elem(elem, x, row * d + j), c[j]);
-    }
-    sum += __shfl_xor_sync(WARP_ALL, sum, 1);
-    sum += __shfl_xor_sync(WARP_ALL, sum, 2);
-    if (exact_settled(sum, d, &out)) return out;
-    sum = 0;
-    for (int j = 0; j < d; j++)
-        sum += exact_term(exact_elem(elem, x, row * d + j), c[j]);
-    return (float)sum;
-}
-
 /*
  * A warp a row: is it decided? Then four lanes for each of its group's 8 centroids.
  * Reads 8 rows of c, mostly out of the L2: 4 KB a row at d 128.
@@ -165,7 +123,7 @@ __global__ static void decide_rows(enum elem elem, const void *x, int d, const f
             continue;
         }
         int64_t column = min(group_column(group, lane / 4), nlist - 1);
-        float dist = distance_by_four(elem, x, i, c + column * d, d);
+        float dist = exact_by_lanes<4>(elem, x, i * d, c + column * d, d);
 
         for (int lanes = 4; lanes < 32; lanes *= 2) {
             float dist2 = __shfl_xor_sync(WARP_ALL, dist, lanes);

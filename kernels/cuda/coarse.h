@@ -1,15 +1,58 @@
-/* Which lists a query visits. */
+/*
+ * Which lists a query visits, exactly: the nprobe whose centroids are the nearest by (distance, list).
+ */
 #ifndef IVF_CUDA_COARSE_H
 #define IVF_CUDA_COARSE_H
 
-#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/product.h"
+
+/* Queries on the device, as they are and packed in the coarse quantizer's space. */
+struct queries {
+    int64_t n;
+    int d;
+    float *d_q;       /* [n][d] */
+    struct rows rows; /* [n] */
+};
+
+/* Queries that another path has to take, by their numbers, in any order. */
+struct undone {
+    int32_t *d_n;
+    int32_t *d_query;
+};
+
+struct coarse {
+    int64_t nlist, slice; /* slice: queries taken at once, at most */
+    int d, nprobe;        /* nprobe: at most */
+    size_t slice_bytes;   /* of a slice's arrays, at most, but for one query's */
+    int64_t wide;         /* queries searched exhaustively at once */
+    const float *d_c;     /* [nlist][d] */
+    struct space space;   /* fitted to the centroids; queries and rows are packed in it too */
+    struct columns columns;
+
+    /* of a slice */
+    struct group_best best;
+    struct collected found;
+    float *d_threshold;
+    struct undone undone;
+    float *d_all; /* [rows of exhaustive search at once][nlist] */
+    double *d_partial;
+};
+
+static const size_t COARSE_SLICE_BYTES = (size_t)256 << 20; /* what is enough */
+
+/* All arrays out of a room; d, nlist, nprobe, slice_bytes are set. nq: queries in one call, at most. */
+void coarse_room(struct coarse *c, int64_t nq, struct room *r);
+
+/* Enqueues what is done once: the space, the packed centroids. */
+int coarse_make(struct cuda *cuda, struct coarse *c, const float *d_c);
 
 /*
- * Enqueues: d_probe[nq][nprobe] = the lists whose centroids d_c[nlist][d] are the nearest to each of
- * d_q[nq][d] by (distance, list), +inf being a distance here; in no particular order, but the same
- * each time. A query with a NaN gets some lists. nprobe <= nlist. d_dist: room for [nq][nlist].
+ * Enqueues: d_probe[n][nprobe] and d_dist[n][nprobe], list and distance, ascending by (distance, list);
+ * where nprobe is past COARSE_SORTED only the first is in its place. A query with a NaN or an infinity gets
+ * -1 for all. Packs q->rows, too.
  */
-int coarse_search(struct cuda *cuda, const float *d_c, int64_t nlist, int d, const float *d_q,
-                  int64_t nq, int nprobe, float *d_dist, int32_t *d_probe);
+enum { COARSE_SORTED = 4096 };
+int coarse_search(struct cuda *cuda, struct coarse *c, struct queries *q, int nprobe,
+                  int32_t *d_probe, float *d_dist);
 
 #endif

@@ -19,9 +19,10 @@ struct cuda {
     cudaEvent_t begin, end;
     char *d_scratch; /* one region for whatever step runs: cuda_scratch */
     size_t scratch_bytes;
-    size_t held, peak; /* bytes of device memory; the most since cuda_peak_bytes */
-    int64_t device_ns; /* since cuda_device_ns */
-    struct ring *ring; /* NULL until something is copied through it */
+    size_t held, peak;           /* bytes of device memory; the most since cuda_peak_bytes */
+    int64_t device_ns;           /* since cuda_device_ns */
+    struct ring *ring;           /* NULL until something is copied through it */
+    int search_path, search_cap; /* search.h: 0 but in tests */
 };
 
 static inline struct cuda *cuda_of(struct backend *b)

@@ -82,4 +82,51 @@ template <class At> __device__ inline float exact_distance(const float *q, int d
         d, [=](int j) { return q[j]; }, at);
 }
 
+/* Elements at ... at + 3 of p, whose address is a multiple of four elements. */
+__device__ __forceinline__ float4 exact_four(enum elem elem, const void *p, int64_t at)
+{
+    if (elem == ELEM_F32) return __ldg((const float4 *)((const float *)p + at));
+    if (elem == ELEM_U8) {
+        uchar4 v = __ldg((const uchar4 *)((const uint8_t *)p + at));
+
+        return make_float4(v.x, v.y, v.z, v.w);
+    }
+    return make_float4(exact_elem(elem, p, at), exact_elem(elem, p, at + 1),
+                       exact_elem(elem, p, at + 2), exact_elem(elem, p, at + 3));
+}
+
+/*
+ * The distance between elements x[at] ... x[at + d - 1] and the floats c[d], by LANES neighbouring
+ * lanes, the result in each. All lanes of the warp call this. Where d is a multiple of 4, so are at
+ * and the addresses of x and c in elements.
+ */
+template <int LANES>
+__device__ __forceinline__ float exact_by_lanes(enum elem elem, const void *x, int64_t at,
+                                                const float *c, int d)
+{
+    int lane = (int)(threadIdx.x % LANES);
+    double sum = 0;
+    float out;
+
+    if (d % 4 == 0) {
+        for (int j = 4 * lane; j < d; j += 4 * LANES) {
+            float4 a = exact_four(elem, x, at + j), b = __ldg((const float4 *)(c + j));
+            double p = (double)a.x - b.x, q = (double)a.y - b.y;
+            double r = (double)a.z - b.z, s = (double)a.w - b.w;
+
+            sum = fma(p, p, fma(q, q, fma(r, r, fma(s, s, sum)))); /* any order will do */
+        }
+    } else {
+        for (int j = lane; j < d; j += LANES)
+            sum += exact_term(exact_elem(elem, x, at + j), c[j]);
+    }
+    for (int lanes = 1; lanes < LANES; lanes *= 2)
+        sum += __shfl_xor_sync(WARP_ALL, sum, lanes);
+    if (exact_settled(sum, d, &out)) return out;
+    sum = 0;
+    for (int j = 0; j < d; j++)
+        sum += exact_term(exact_elem(elem, x, at + j), c[j]);
+    return (float)sum;
+}
+
 #endif

@@ -194,7 +194,7 @@ static int store_rows(struct cuda *cuda, struct lists *l, const struct mat *y)
     }
     if (rc < 0 || l->passes == 1) return rc;
     return place_rows(cuda, d_out, NULL, (const uint32_t *)f->place.ptr + f->at, y->rows,
-                      l->row_bytes, l->rows.ptr);
+                      l->row_bytes, l->stride, l->rows.ptr);
 }
 
 /* Enqueues all that is done to rows x, whose row 0 has id first. */
@@ -310,14 +310,15 @@ static int make_ids(struct lists *l, struct cuda *cuda, const uint32_t *d_row)
                      l->wide_ids ? (int64_t *)l->ids.ptr : NULL);
 }
 
-/* The rows' array at its exact size, and zeros past the last one. */
+/* The rows' array at its exact size, with zeros past the last one and between rows. */
 static int take_arena(struct lists *l, struct cuda *cuda)
 {
-    size_t rows = (size_t)l->n * (size_t)l->row_bytes;
+    size_t rows = (size_t)l->n * (size_t)l->stride, from = l->stride == l->row_bytes ? rows : 0;
     int rc;
 
     if ((rc = array_new(cuda, &l->rows, rows + ARENA_PAD)) < 0) return rc;
-    return CU(cudaMemsetAsync((char *)l->rows.ptr + rows, 0, ARENA_PAD, cuda->stream));
+    return CU(
+        cudaMemsetAsync((char *)l->rows.ptr + from, 0, rows + ARENA_PAD - from, cuda->stream));
 }
 
 /*
@@ -353,7 +354,8 @@ static int use_order(struct order *o, struct lists *l, struct cuda *cuda)
     if (l->passes == 2) array_free(cuda, &o->row);
     if ((rc = take_arena(l, cuda)) < 0) return rc;
     if (l->passes == 2) return 0;
-    return place_rows(cuda, l->fill->arrived.ptr, d_row, NULL, l->n, l->row_bytes, l->rows.ptr);
+    return place_rows(cuda, l->fill->arrived.ptr, d_row, NULL, l->n, l->row_bytes, l->stride,
+                      l->rows.ptr);
 }
 
 /* All vectors are known: their order, and in one pass their places. */

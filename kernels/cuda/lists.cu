@@ -16,9 +16,16 @@ int64_t lists_row_bytes(const struct lists_desc *desc)
     return desc->m ? desc->m : desc->d * (int64_t)elem_bytes(desc->storage);
 }
 
+int64_t lists_stride(const struct lists_desc *desc)
+{
+    int64_t piece = desc->m ? 4 : 16;
+
+    return (lists_row_bytes(desc) + piece - 1) / piece * piece;
+}
+
 size_t lists_arena_bytes(const struct lists_desc *desc)
 {
-    return (size_t)desc->n * ((size_t)lists_row_bytes(desc) + sizeof(uint32_t)) + ARENA_PAD;
+    return (size_t)desc->n * ((size_t)lists_stride(desc) + sizeof(uint32_t)) + ARENA_PAD;
 }
 
 static size_t coarse_bytes(const struct lists_desc *desc)
@@ -79,6 +86,7 @@ void cuda_lists_free(struct backend *b, struct lists *l)
     array_free(cuda, &l->offset);
     array_free(cuda, &l->rows);
     array_free(cuda, &l->ids);
+    array_free(cuda, &l->half);
     mem_free(l);
 }
 
@@ -101,6 +109,7 @@ static int make_lists(struct lists *l, struct cuda *cuda, const struct lists_des
     l->desc.transform = NULL;
     l->d_in = desc->transform ? desc->transform->d_in : desc->d;
     l->row_bytes = lists_row_bytes(desc);
+    l->stride = lists_stride(desc);
     l->passes = passes;
     if (desc->transform && (rc = applier_create(&l->applier, cuda, desc->transform)) < 0) return rc;
     if ((rc = copy_in(cuda, &l->coarse, coarse, coarse_bytes(desc))) < 0) return rc;

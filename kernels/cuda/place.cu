@@ -194,17 +194,17 @@ int place_ids(struct cuda *cuda, const struct run *runs, int64_t nruns, const ui
 /*
  * A group of 2^lane_bits threads (at most a warp) per row: row to[i] of dst = row from[i] of src.
  * Reads and writes a row each and 4 bytes per index; rows out of order cost whole 32-byte sectors.
- * words: of V in a row, whose length V divides.
+ * words: of V in a row, whose length V divides; in dst rows are `stride` V apart.
  */
 template <class V>
 static __global__ void move_rows(const V *src, const uint32_t *from, const uint32_t *to, int64_t n,
-                                 int64_t words, int lane_bits, V *dst)
+                                 int64_t words, int64_t stride, int lane_bits, V *dst)
 {
     int lanes = 1 << lane_bits, lane = (int)(threadIdx.x % lanes);
 
     for (int64_t i = thread_number() >> lane_bits; i < n; i += thread_count() >> lane_bits) {
         const V *in = src + (from ? (int64_t)from[i] : i) * words;
-        V *out = dst + (to ? (int64_t)to[i] : i) * words;
+        V *out = dst + (to ? (int64_t)to[i] : i) * stride;
 
         for (int64_t w = lane; w < words; w += lanes)
             out[w] = in[w];
@@ -213,7 +213,7 @@ static __global__ void move_rows(const V *src, const uint32_t *from, const uint3
 
 template <class V>
 static int move_as(struct cuda *cuda, const void *d_src, const uint32_t *d_from,
-                   const uint32_t *d_to, int64_t n, int64_t row_bytes, void *d_dst)
+                   const uint32_t *d_to, int64_t n, int64_t row_bytes, int64_t stride, void *d_dst)
 {
     int64_t words = row_bytes / (int64_t)sizeof(V);
     int lane_bits = 0;
@@ -221,18 +221,21 @@ static int move_as(struct cuda *cuda, const void *d_src, const uint32_t *d_from,
     while (lane_bits < 5 && (int64_t)1 << lane_bits < words)
         lane_bits++;
     move_rows<V><<<cuda_grid(cuda, n << lane_bits, THREADS), THREADS, 0, cuda->stream>>>(
-        (const V *)d_src, d_from, d_to, n, words, lane_bits, (V *)d_dst);
+        (const V *)d_src, d_from, d_to, n, words, stride / (int64_t)sizeof(V), lane_bits,
+        (V *)d_dst);
     return cuda_launched(cuda, "move_rows");
 }
 
 int place_rows(struct cuda *cuda, const void *d_src, const uint32_t *d_from, const uint32_t *d_to,
-               int64_t n, int64_t row_bytes, void *d_dst)
+               int64_t n, int64_t row_bytes, int64_t stride, void *d_dst)
 {
-    if (row_bytes % 16 == 0) return move_as<uint4>(cuda, d_src, d_from, d_to, n, row_bytes, d_dst);
-    if (row_bytes % 8 == 0) return move_as<uint2>(cuda, d_src, d_from, d_to, n, row_bytes, d_dst);
+    if (row_bytes % 16 == 0)
+        return move_as<uint4>(cuda, d_src, d_from, d_to, n, row_bytes, stride, d_dst);
+    if (row_bytes % 8 == 0)
+        return move_as<uint2>(cuda, d_src, d_from, d_to, n, row_bytes, stride, d_dst);
     if (row_bytes % 4 == 0)
-        return move_as<uint32_t>(cuda, d_src, d_from, d_to, n, row_bytes, d_dst);
+        return move_as<uint32_t>(cuda, d_src, d_from, d_to, n, row_bytes, stride, d_dst);
     if (row_bytes % 2 == 0)
-        return move_as<uint16_t>(cuda, d_src, d_from, d_to, n, row_bytes, d_dst);
-    return move_as<uint8_t>(cuda, d_src, d_from, d_to, n, row_bytes, d_dst);
+        return move_as<uint16_t>(cuda, d_src, d_from, d_to, n, row_bytes, stride, d_dst);
+    return move_as<uint8_t>(cuda, d_src, d_from, d_to, n, row_bytes, stride, d_dst);
 }

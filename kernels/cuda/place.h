@@ -41,8 +41,11 @@ struct run {
 int place_ids(struct cuda *cuda, const struct run *runs, int64_t nruns, const uint32_t *d_row,
               int64_t n, uint32_t *d_ids32, int64_t *d_ids64);
 
-/* Row to[i] of dst = row from[i] of src, for n of them; NULL: i itself. */
+/*
+ * Row to[i] of dst = row from[i] of src, for n of them; NULL: i itself. Rows of src lie side by side,
+ * those of dst `stride` bytes apart.
+ */
 int place_rows(struct cuda *cuda, const void *d_src, const uint32_t *d_from, const uint32_t *d_to,
-               int64_t n, int64_t row_bytes, void *d_dst);
+               int64_t n, int64_t row_bytes, int64_t stride, void *d_dst);
 
 #endif

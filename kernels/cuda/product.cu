@@ -50,3 +50,13 @@ int product_collect(struct cuda *cuda, const struct rows *x, const int32_t *d_ro
     task.d_n = d_n;
     return run(cuda, task, reduce);
 }
+
+int product_groups(struct cuda *cuda, const struct rows *x, const struct columns *c,
+                   const struct group_best *out)
+{
+    struct task task = task_of(x, c);
+    int64_t groups = product_groups_of(c->tiles, out->parts);
+
+    if (out->parts == 1) return run(cuda, task, reduce_groups<1>{out->d_best, groups});
+    return run(cuda, task, reduce_groups<4>{out->d_best, groups});
+}

@@ -118,6 +118,23 @@ struct collected {
 int product_collect(struct cuda *cuda, const struct rows *x, const int32_t *d_row,
                     const int32_t *d_n, const struct columns *c, const struct collected *out);
 
+/*
+ * The best score of each group of columns: d_best[n][tiles][4][parts], parts 4 of GROUP_COLS columns
+ * or 1 of all that a lane of a quad has in a tile, 32.
+ */
+struct group_best {
+    int parts;
+    float *d_best;
+};
+
+static inline int64_t product_groups_of(int64_t tiles, int parts)
+{
+    return tiles * 4 * parts;
+}
+
+int product_groups(struct cuda *cuda, const struct rows *x, const struct columns *c,
+                   const struct group_best *out);
+
 #ifdef __CUDACC__
 /* The ith column of a group, i < GROUP_COLS. */
 __device__ static inline int64_t group_column(int32_t group, int i)

@@ -99,6 +99,56 @@ struct reduce_best_two {
     }
 };
 
+/*
+ * The best score of each group of columns, written: 4 bytes for 8 or 32 columns, of which a thread has
+ * those of its lane in the quad.
+ */
+template <int PARTS> struct reduce_groups {
+    float *best;
+    int64_t groups; /* of a row */
+
+    struct state {
+        float *out[2]; /* NULL: there is no such row */
+    };
+
+    __device__ __forceinline__ void begin(state &s, int64_t row, int64_t n) const
+    {
+        for (int r = 0; r < 2; r++)
+            s.out[r] =
+                row + 8 * r < n ? best + (row + 8 * r) * groups + threadIdx.x % 4 * PARTS : NULL;
+    }
+
+    __device__ __forceinline__ void tile(state &s, const float (&acc)[64], const float2 *norm,
+                                         int tile) const
+    {
+        int top[2][PARTS] = {};
+
+#pragma unroll
+        for (int j = 0; j < 16; j++) {
+            float2 two = norm[4 * j];
+
+#pragma unroll
+            for (int r = 0; r < 2; r++)
+                top[r][j * PARTS / 16] =
+                    __vimax3_s32(top[r][j * PARTS / 16], tile_score(acc, two, j, r, 0),
+                                 tile_score(acc, two, j, r, 1));
+        }
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            if (!s.out[r]) continue;
+            if constexpr (PARTS == 4)
+                *(int4 *)(s.out[r] + tile * 4 * PARTS) =
+                    make_int4(top[r][0], top[r][1], top[r][2], top[r][3]);
+            else
+                *(int *)(s.out[r] + tile * 4 * PARTS) = top[r][0];
+        }
+    }
+
+    __device__ __forceinline__ void end(state &, int64_t, int64_t, int) const
+    {
+    }
+};
+
 /* The columns at or above each row's threshold. Few tiles have any; those are gone through. */
 struct reduce_collect {
     struct collected out;

@@ -1,251 +1,201 @@
 /*
- * Search by the simplest path: for a group of queries every centroid's distance, the nearest lists,
- * and a block per query that walks them. Every distance is exact, so that what is kept is what is
- * answered; nothing depends on the order in which warps get there.
+ * Search: a group of queries after the other, each of the same steps.
+ *
+ *   coarse.cu      the lists of each query, by distance
+ *   walk.cu        a bound of each, from its nearest lists
+ *   visits.cu      the queries of each list
+ *   scan.cu        each list once, times all its queries: candidates, what is within the bounds
+ *   candidates.cu  exact distances of those that are near enough to the k-th: the answers
+ *
+ * Where too few queries share a list, walk.cu goes through all lists of a query instead of the three in
+ * the middle. A query that has more candidates than fit walks, which tightens its bound as it goes; one
+ * for which that does not help either (ties without end, values that fp16 makes nothing of) is searched
+ * plainly (plain.cu). How many these are only the device knows, so the kernels for them are always
+ * started, and mostly find nothing to do; the host waits for nothing but the answers.
  */
+#include "kernels/cuda/search.h"
+
 #include <assert.h>
 
 #include "engine/base/mem.h"
-#include "kernels/cuda/coarse.h"
-#include "kernels/cuda/lists.h"
-#include "kernels/cuda/stored.cuh"
+#include "kernels/cuda/candidates.h"
+#include "kernels/cuda/keys.cuh"
+#include "kernels/cuda/meter.h"
+#include "kernels/cuda/plain.h"
+#include "kernels/cuda/ring.h"
+#include "kernels/cuda/scan.h"
+#include "kernels/cuda/visits.h"
+#include "kernels/cuda/walk.h"
 
-enum { THREADS = 256, WARPS = THREADS / 32 };
-enum { ROUND = 256 }; /* vectors of a list that a block takes between two looks at its store */
+static const size_t GROUP_BYTES = (size_t)1 << 30; /* of the queries taken at once, but for one */
+enum { SMALL_COPY = 1 << 16 };                     /* that the runtime's own staging is quick at */
 
-static const size_t GROUP_BYTES = (size_t)256 << 20; /* of the queries taken at once, or of one */
-
-/* What a search needs, in one region; of the reserved sizes. */
+/* What a search needs, of the reserved sizes. */
 struct scratch {
-    int64_t nq, group; /* reserved; taken at once */
-    int k, nprobe;
+    struct search_desc want;
+    int64_t group; /* queries taken at once */
     struct buf region;
+    struct meter meter;
+
+    struct coarse coarse;
+    struct scanned scanned; /* but for its d_half, which is the lists' */
+    struct queries queries;
+    struct visits visits;
+    struct candidates candidates;
+    struct answers answers;
+    struct undone undone[2];
     float *d_given;   /* [group][d_in] */
-    float *d_q;       /* [group][d]: d_given itself where there is no transform */
-    float *d_coarse;  /* [group][nlist] */
     int32_t *d_probe; /* [group][nprobe] */
-    float *d_dist;    /* [group][k] */
-    vid *d_ids;       /* [group][k] */
+    float *d_near;    /* [group][nprobe]: distances of those lists */
 };
 
 /* ---- room ---- */
 
-static int64_t group_size(const struct lists_desc *desc, int d_in, int64_t nq, int k, int nprobe)
+/* What is in proportion to the queries taken at once. */
+static void group_room(struct scratch *s, const struct lists_desc *desc, int d_in, int transformed,
+                       struct room *r)
 {
-    size_t each = ((size_t)desc->nlist + (size_t)nprobe + (size_t)d_in + (size_t)desc->d) * 4 +
-                  (size_t)k * (sizeof(float) + sizeof(vid));
-    int64_t fit = (int64_t)(GROUP_BYTES / each);
+    int64_t n = s->group, pairs = n * s->want.nprobe;
 
-    return nq < 1 ? 1 : fit < 1 ? 1 : fit < nq ? fit : nq;
+    s->d_given = room_take<float>(r, n * d_in);
+    s->queries.d = desc->d;
+    s->queries.d_q = transformed ? room_take<float>(r, n * desc->d) : s->d_given;
+    s->queries.rows.n = n;
+    s->queries.rows.depth = product_depth(desc->d);
+    rows_room(&s->queries.rows, r);
+    s->d_probe = room_take<int32_t>(r, pairs);
+    s->d_near = room_take<float>(r, pairs);
+    visits_room(&s->visits, desc->nlist, pairs, r);
+    s->candidates.cap = candidates_cap(s->want.k);
+    s->candidates.d_tau = room_take<float>(r, n);
+    s->candidates.d_count = room_take<int32_t>(r, n);
+    s->candidates.d_found = room_take<uint64_t>(r, n * s->candidates.cap);
+    s->answers.d_dist = room_take<float>(r, n * s->want.k);
+    s->answers.d_ids = room_take<vid>(r, n * s->want.k);
+    for (int i = 0; i < 2; i++) {
+        s->undone[i].d_query = room_take<int32_t>(r, n);
+        s->undone[i].d_n = room_take<int32_t>(r, 1);
+    }
 }
 
+/* All arrays where so many queries are taken at once. */
 static void scratch_room(struct scratch *s, const struct lists_desc *desc, int d_in,
-                         int transformed, struct room *r)
+                         int transformed, int64_t group, struct room *r)
 {
-    s->d_given = room_take<float>(r, s->group * d_in);
-    s->d_q = transformed ? room_take<float>(r, s->group * desc->d) : s->d_given;
-    s->d_coarse = room_take<float>(r, s->group * desc->nlist);
-    s->d_probe = room_take<int32_t>(r, s->group * s->nprobe);
-    s->d_dist = room_take<float>(r, s->group * s->k);
-    s->d_ids = room_take<vid>(r, s->group * s->k);
+    size_t quarter = s->want.temp_bytes / 4;
+
+    s->group = group;
+    s->coarse.d = desc->d;
+    s->coarse.nlist = desc->nlist;
+    s->coarse.nprobe = s->want.nprobe;
+    s->coarse.slice_bytes = quarter && quarter < COARSE_SLICE_BYTES ? quarter : COARSE_SLICE_BYTES;
+    coarse_room(&s->coarse, group, r);
+    scanned_room(&s->scanned, r);
+    group_room(s, desc, d_in, transformed, r);
+}
+
+static size_t scratch_bytes(const struct scratch *s, const struct lists_desc *desc, int d_in,
+                            int transformed, int64_t group)
+{
+    struct scratch copy = *s;
+    struct room r = {};
+
+    scratch_room(&copy, desc, d_in, transformed, group, &r);
+    return r.at;
+}
+
+/* As many queries at once as the bytes allow, one at least; by bisection. */
+static int64_t group_size(const struct scratch *s, const struct lists_desc *desc, int d_in,
+                          int transformed)
+{
+    size_t most = s->want.temp_bytes;
+    int64_t lo = 1, hi = s->want.nq < 1 ? 1 : s->want.nq;
+
+    if (hi > VISITS_PAIRS_MAX / s->want.nprobe) hi = VISITS_PAIRS_MAX / s->want.nprobe;
+    if (!most) most = scratch_bytes(s, desc, d_in, transformed, 1) + GROUP_BYTES;
+    while (lo < hi) {
+        int64_t mid = hi - (hi - lo) / 2;
+
+        if (scratch_bytes(s, desc, d_in, transformed, mid) <= most)
+            lo = mid;
+        else
+            hi = mid - 1;
+    }
+    return lo;
+}
+
+/* Whether a float of each vector is kept: rows always have theirs, codes where that is asked for. */
+static int keeps_halves(const struct lists_desc *desc, const struct search_desc *want)
+{
+    return !desc->m || want->precomputed_tables;
 }
 
 size_t cuda_search_bytes(const struct lists_desc *desc, const struct search_desc *want, int threads)
 {
     int d_in = desc->transform ? desc->transform->d_in : desc->d;
-    struct scratch s = {.nq = want->nq,
-                        .group = group_size(desc, d_in, want->nq, want->k, want->nprobe),
-                        .k = want->k,
-                        .nprobe = want->nprobe,
-                        .region = {},
-                        .d_given = NULL,
-                        .d_q = NULL,
-                        .d_coarse = NULL,
-                        .d_probe = NULL,
-                        .d_dist = NULL,
-                        .d_ids = NULL};
-    struct room r = {};
+    int transformed = desc->transform != NULL;
+    struct scratch s = {};
+    int64_t group;
 
     (void)threads;
-    scratch_room(&s, desc, d_in, desc->transform != NULL, &r);
-    return r.at;
+    s.want = *want;
+    s.scanned.lists.d = desc->d;
+    s.scanned.lists.m = desc->m;
+    group = group_size(&s, desc, d_in, transformed);
+    return scratch_bytes(&s, desc, d_in, transformed, group) +
+           (keeps_halves(desc, want) ? (size_t)desc->n * sizeof(float) : 0);
 }
 
 void scratch_free(struct scratch *s, struct cuda *cuda)
 {
     if (!s) return;
+    meter_clear(&s->meter);
     array_free(cuda, &s->region);
     mem_free(s);
 }
 
-/* Bytes of shared memory for so many candidates. */
-static int store_bytes(int cap)
+/* ---- reserving ---- */
+
+static int make_scratch(struct scratch *s, struct cuda *cuda, const struct lists *l)
 {
-    return cap * (int)(sizeof(float) + sizeof(vid));
+    int transformed = l->applier != NULL, rc;
+    struct room r = {};
+    int64_t group;
+
+    s->scanned.lists = stored_of(l);
+    s->scanned.float16 = s->want.float16;
+    group = group_size(s, &l->desc, l->d_in, transformed);
+    if ((rc = meter_create(&s->meter)) < 0) return rc;
+    if ((rc = array_new(cuda, &s->region,
+                        scratch_bytes(s, &l->desc, l->d_in, transformed, group))) < 0)
+        return rc;
+    r.base = (char *)s->region.ptr;
+    scratch_room(s, &l->desc, l->d_in, transformed, group, &r);
+    s->scanned.space = &s->coarse.space;
+    return 0;
 }
 
-/* Candidates a block has room for, a power of two: what is kept, and rounds between two sorts. */
-static int store_cap(int k)
+/* The halves' array is there or not, as asked; what was there stays where memory runs out. */
+static int settle_halves(struct cuda *cuda, struct lists *l, int keep)
 {
-    int cap = 512;
-
-    while (cap < 2 * k || cap < k + ROUND)
-        cap *= 2;
-    return cap;
+    if (!keep) array_free(cuda, &l->half);
+    if (!keep || l->half.bytes) return 0;
+    return array_new(cuda, &l->half, (size_t)l->n * sizeof(float));
 }
-
-/* ---- the store of a block ---- */
-
-/* Candidates in shared memory, in any order up to count; after keep_best the best ones in order. */
-struct store {
-    int cap, k;
-    vid *ids;    /* [cap] */
-    float *dist; /* [cap] */
-    int *count;
-};
-
-static __device__ bool is_before(float dist, vid id, float other, vid other_id)
-{
-    return dist < other || (dist == other && id < other_id);
-}
-
-/* Puts places i < j into order, ascending or descending. */
-static __device__ void order_two(const struct store &s, int i, int j, bool ascending)
-{
-    float dist = s.dist[i], other = s.dist[j];
-    vid id = s.ids[i], other_id = s.ids[j];
-
-    if (is_before(other, other_id, dist, id) != ascending) return;
-    s.dist[i] = other;
-    s.ids[i] = other_id;
-    s.dist[j] = dist;
-    s.ids[j] = id;
-}
-
-/*
- * Sorts the store by (distance, id) and drops all but the k best: a bitonic network, by the whole
- * block. No two are equal but the padding, (+inf, the largest id), which is dropped.
- */
-static __device__ void keep_best(const struct store &s)
-{
-    int kept;
-
-    __syncthreads();
-    for (int i = *s.count + (int)threadIdx.x; i < s.cap; i += THREADS) {
-        s.dist[i] = INFINITY;
-        s.ids[i] = INT64_MAX;
-    }
-    for (int size = 2; size <= s.cap; size *= 2)
-        for (int step = size / 2; step > 0; step /= 2) {
-            __syncthreads();
-            for (int pair = (int)threadIdx.x; pair < s.cap / 2; pair += THREADS) {
-                int i = pair / step * 2 * step + pair % step;
-
-                order_two(s, i, i + step, (i & size) == 0);
-            }
-        }
-    __syncthreads();
-    kept = min(*s.count, s.k);
-    __syncthreads(); /* all have read it */
-    if (threadIdx.x == 0) *s.count = kept;
-    __syncthreads();
-}
-
-/* ---- scan ---- */
-
-/*
- * Vectors from ... to - 1 of a list, at most ROUND: a warp each in turn. What is before the bound,
- * (dist, id), goes to the store, which has room; NaN and +inf never are.
- */
-static __device__ void scan_round(const struct stored &lists, const float *q, int64_t list,
-                                  int64_t from, int64_t to, float bound, vid bound_id,
-                                  const struct store &s)
-{
-    for (int64_t pos = from + threadIdx.x / 32; pos < to; pos += WARPS) {
-        float dist = stored_distance(lists, q, list, pos);
-        vid id = stored_id(lists, pos);
-
-        if (threadIdx.x % 32 == 0 && is_before(dist, id, bound, bound_id)) {
-            int at = atomicAdd(s.count, 1);
-
-            s.dist[at] = dist;
-            s.ids[at] = id;
-        }
-    }
-}
-
-/*
- * A block per query: all vectors of its lists, the k best into dist[.][k] and ids[.][k]. Every
- * vector costs a warp its row and d terms in fp64. Shared memory: store_bytes(cap), at most 48 KiB.
- * The bound is the k-th of what was kept at the last sort, (+inf, 0) until there are k: no id is
- * below 0, so nothing at +inf gets in.
- */
-static __global__ void __launch_bounds__(THREADS)
-    scan_queries(struct stored lists, const float *q, const int32_t *probe, int nprobe, int k,
-                 int cap, float *dist, vid *ids)
-{
-    extern __shared__ __align__(16) char region[];
-    __shared__ int count;
-    struct store s = {.cap = cap,
-                      .k = k,
-                      .ids = (vid *)region,
-                      .dist = (float *)(region + 8 * cap),
-                      .count = &count};
-    float bound = INFINITY;
-    vid bound_id = 0;
-
-    q += (int64_t)blockIdx.x * lists.d;
-    probe += (int64_t)blockIdx.x * nprobe;
-    dist += (int64_t)blockIdx.x * k;
-    ids += (int64_t)blockIdx.x * k;
-    if (threadIdx.x == 0) count = 0;
-    for (int p = 0; p < nprobe; p++) {
-        int64_t list = probe[p], end = lists.offset[list + 1];
-
-        for (int64_t pos = lists.offset[list]; pos < end; pos += ROUND) {
-            __syncthreads(); /* the last round has counted all of its own */
-            int full = count > cap - ROUND;
-
-            __syncthreads(); /* and nobody counts on before all have looked */
-            if (full) {
-                keep_best(s);
-                bound = count < k ? INFINITY : s.dist[k - 1];
-                bound_id = count < k ? 0 : s.ids[k - 1];
-                __syncthreads(); /* all have read the k-th; nothing overwrites it before */
-            }
-            scan_round(lists, q, list, pos, end - pos < ROUND ? end : pos + ROUND, bound, bound_id,
-                       s);
-        }
-    }
-    keep_best(s);
-    for (int i = (int)threadIdx.x; i < k; i += THREADS) {
-        dist[i] = i < count ? s.dist[i] : INFINITY;
-        ids[i] = i < count ? s.ids[i] : -1;
-    }
-}
-
-/* ---- the steps ---- */
 
 int cuda_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *want)
 {
     struct cuda *cuda = cuda_of(b);
-    const struct lists_desc *desc = &l->desc;
     struct scratch *s;
-    struct room r = {};
     int rc;
 
     if (!(s = (struct scratch *)mem_new(1, sizeof *s))) return ERR_NOMEM;
-    s->nq = want->nq;
-    s->k = want->k;
-    s->nprobe = want->nprobe;
-    s->group = group_size(desc, l->d_in, s->nq, s->k, s->nprobe);
-    scratch_room(s, desc, l->d_in, l->applier != NULL, &r);
-    if ((rc = CU(cudaFuncSetAttribute(scan_queries, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      store_bytes(store_cap(K_MAX))))) < 0)
-        goto out;
-    if ((rc = array_new(cuda, &s->region, r.at)) < 0) goto out;
-    r = {.base = (char *)s->region.ptr, .at = 0};
-    scratch_room(s, desc, l->d_in, l->applier != NULL, &r);
+    s->want = *want;
+    if ((rc = make_scratch(s, cuda, l)) < 0) goto out;
+    if ((rc = settle_halves(cuda, l, keeps_halves(&l->desc, want))) < 0) goto out;
+    s->scanned.d_half = (float *)l->half.ptr;
+    if ((rc = coarse_make(cuda, &s->coarse, (const float *)l->coarse.ptr)) < 0) goto out;
+    if ((rc = scanned_make(cuda, &s->scanned, l->n, l->desc.nlist)) < 0) goto out;
     scratch_free(l->scratch, cuda);
     l->scratch = s;
     s = NULL;
@@ -254,45 +204,129 @@ out:
     return rc;
 }
 
+/* ---- searching ---- */
+
+/*
+ * Whether queries are better taken one by one: where hardly any share a list. Measured on an H200
+ * (kernels/README.md).
+ */
+static int is_sparse(const struct lists *l, int64_t n, int nprobe)
+{
+    double sharing = (double)n * nprobe / (double)l->desc.nlist;
+
+    return n <= 64 || sharing < (l->desc.m ? 2.2 : 0.25);
+}
+
+/* Where few queries are shared out among many blocks, each brings k candidates: all that a group has room for. */
+static int widest(const struct candidates *c, int64_t n, int64_t group)
+{
+    int cap = c->cap;
+
+    while (cap < CANDIDATES_MAX && 2 * cap * n <= group * c->cap)
+        cap *= 2;
+    return cap;
+}
+
+/* All steps for the queries on the device. */
+static int search_queries(struct cuda *cuda, struct lists *l, int64_t n, int k, int nprobe)
+{
+    struct scratch *s = l->scratch;
+    struct queries *q = &s->queries;
+    struct candidates c = s->candidates;
+    struct walk walk = {nprobe, s->d_probe, s->d_near};
+    struct visits_of of = {.n = n,
+                           .nprobe = nprobe,
+                           .d_probe = s->d_probe,
+                           .d_dist = l->desc.m ? s->d_near : NULL,
+                           .d_square = q->rows.d_square,
+                           .d_scale = &s->coarse.space.d_facts->scale,
+                           .d_tau = c.d_tau};
+    int path = cuda->search_path, rc;
+
+    q->n = q->rows.n = n;
+    c.k = k;
+    if (path == SEARCH_AUTO) path = is_sparse(l, n, nprobe) ? SEARCH_BY_QUERY : SEARCH_BY_LIST;
+    if (path == SEARCH_BY_QUERY) c.cap = widest(&c, n, s->group);
+    if (cuda->search_cap && cuda->search_cap < c.cap) c.cap = keys_room(cuda->search_cap + 1) / 2;
+    if ((rc = coarse_search(cuda, &s->coarse, q, nprobe, s->d_probe, s->d_near)) < 0) return rc;
+    if (path == SEARCH_PLAINLY)
+        return plain_search(cuda, &s->scanned.lists, q->d_q, n, {}, s->d_probe, nprobe, k,
+                            &s->answers);
+    if (path == SEARCH_BY_QUERY) {
+        if ((rc = walk_lists(cuda, &s->scanned, q, &walk, &c, {})) < 0) return rc;
+        if ((rc = candidates_answer(cuda, &s->scanned, q, &c, {}, l->desc.nlist, &s->answers,
+                                    s->undone[1])) < 0)
+            return rc;
+    } else {
+        if ((rc = walk_bound(cuda, &s->scanned, q, &walk, &c)) < 0) return rc;
+        if ((rc = visits_make(cuda, &s->visits, &of, l->desc.nlist,
+                              (const int64_t *)l->offset.ptr)) < 0)
+            return rc;
+        if ((rc = scan_lists(cuda, &s->scanned, q, &s->visits, &c)) < 0) return rc;
+        if ((rc = candidates_answer(cuda, &s->scanned, q, &c, {}, l->desc.nlist, &s->answers,
+                                    s->undone[0])) < 0)
+            return rc;
+        if ((rc = walk_lists(cuda, &s->scanned, q, &walk, &c, s->undone[0])) < 0) return rc;
+        if ((rc = candidates_answer(cuda, &s->scanned, q, &c, s->undone[0], l->desc.nlist,
+                                    &s->answers, s->undone[1])) < 0)
+            return rc;
+    }
+    return plain_search(cuda, &s->scanned.lists, q->d_q, n, s->undone[1], s->d_probe, nprobe, k,
+                        &s->answers);
+}
+
+/* Queries from the host. Large ones through the ring: pageable memory travels slowly by itself. */
+static int bring_queries(struct cuda *cuda, struct scratch *s, const float *q, size_t bytes)
+{
+    struct buf given = {s->d_given, bytes};
+
+    if (bytes > SMALL_COPY) return cuda->base.ops->upload(&cuda->base, given, 0, q, bytes);
+    return CU(cudaMemcpyAsync(s->d_given, q, bytes, cudaMemcpyHostToDevice, cuda->stream));
+}
+
 /* Enqueues all for a group of queries, answers to the host among it. */
-static int search_group(struct cuda *cuda, struct lists *l, const float *q, int64_t nq, int k,
+static int search_group(struct cuda *cuda, struct lists *l, const float *q, int64_t n, int k,
                         int nprobe, float *dist, vid *ids)
 {
-    const struct scratch *s = l->scratch;
-    int cap = store_cap(k), rc;
+    struct scratch *s = l->scratch;
+    int rc;
 
-    if ((rc = CU(cudaMemcpyAsync(s->d_given, q, (size_t)(nq * l->d_in) * sizeof *q,
-                                 cudaMemcpyHostToDevice, cuda->stream))) < 0)
+    if ((rc = bring_queries(cuda, s, q, (size_t)(n * l->d_in) * sizeof *q)) < 0) return rc;
+    if ((rc = meter_begin(&s->meter, cuda)) < 0) return rc;
+    if (l->applier && (rc = applier_run(l->applier, ELEM_F32, s->d_given, n, s->queries.d_q)) < 0)
         return rc;
-    if (l->applier && (rc = applier_run(l->applier, ELEM_F32, s->d_given, nq, s->d_q)) < 0)
-        return rc;
-    if ((rc = coarse_search(cuda, (const float *)l->coarse.ptr, l->desc.nlist, l->desc.d, s->d_q,
-                            nq, nprobe, s->d_coarse, s->d_probe)) < 0)
-        return rc;
-    scan_queries<<<(unsigned)nq, THREADS, (size_t)store_bytes(cap), cuda->stream>>>(
-        stored_of(l), s->d_q, s->d_probe, nprobe, k, cap, s->d_dist, s->d_ids);
-    if ((rc = cuda_launched(cuda, "scan_queries")) < 0) return rc;
-    if ((rc = CU(cudaMemcpyAsync(dist, s->d_dist, (size_t)(nq * k) * sizeof *dist,
+    if ((rc = search_queries(cuda, l, n, k, nprobe)) < 0) return rc;
+    if ((rc = meter_end(&s->meter, cuda)) < 0) return rc;
+    if ((rc = CU(cudaMemcpyAsync(dist, s->answers.d_dist, (size_t)(n * k) * sizeof *dist,
                                  cudaMemcpyDeviceToHost, cuda->stream))) < 0)
         return rc;
-    return CU(cudaMemcpyAsync(ids, s->d_ids, (size_t)(nq * k) * sizeof *ids, cudaMemcpyDeviceToHost,
-                              cuda->stream));
+    return CU(cudaMemcpyAsync(ids, s->answers.d_ids, (size_t)(n * k) * sizeof *ids,
+                              cudaMemcpyDeviceToHost, cuda->stream));
 }
 
 int cuda_lists_search(struct backend *b, struct lists *l, const float *q, int64_t nq, int k,
                       int nprobe, float *dist, vid *ids)
 {
     struct cuda *cuda = cuda_of(b);
-    const struct scratch *s = l->scratch;
-    int rc;
+    struct scratch *s = l->scratch;
+    int rc = 0, after;
 
-    assert(l->pass == l->passes && s && nq <= s->nq && k <= s->k && nprobe <= s->nprobe);
+    assert(l->pass == l->passes && s && nq <= s->want.nq && k <= s->want.k &&
+           nprobe <= s->want.nprobe);
     assert(k > 0 && k <= K_MAX && nprobe > 0 && nprobe <= l->desc.nlist);
-    if ((rc = cuda_start(cuda)) < 0) return rc;
     for (int64_t i = 0; i < nq && rc == 0; i += s->group) {
         int64_t some = nq - i < s->group ? nq - i : s->group;
 
         rc = search_group(cuda, l, q + i * l->d_in, some, k, nprobe, dist + i * k, ids + i * k);
     }
-    return cuda_finish(cuda, rc);
+    if (rc == ERR_DEVICE) return rc;
+    after = CU(cudaStreamSynchronize(cuda->stream)); /* nothing is left on the caller's memory */
+    if (rc < 0 || after < 0) return rc < 0 ? rc : after;
+    return meter_take(&s->meter, cuda);
+}
+
+void cuda_search_force(struct backend *b, int path, int cap)
+{
+    cuda_of(b)->search_path = path;
+    cuda_of(b)->search_cap = cap;
 }

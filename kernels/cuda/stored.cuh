@@ -9,7 +9,7 @@
 struct stored {
     int d, m, dsub;
     enum elem storage;
-    int64_t row_bytes;
+    int64_t stride;
     const float *coarse, *books;
     const int64_t *offset;
     const uint8_t *rows;
@@ -25,7 +25,7 @@ static inline struct stored stored_of(const struct lists *l)
             .m = desc->m,
             .dsub = desc->m ? desc->d / desc->m : 0,
             .storage = desc->storage,
-            .row_bytes = l->row_bytes,
+            .stride = l->stride,
             .coarse = (const float *)l->coarse.ptr,
             .books = (const float *)l->books.ptr,
             .offset = (const int64_t *)l->offset.ptr,
@@ -39,20 +39,25 @@ __device__ inline vid stored_id(const struct stored &s, int64_t pos)
     return s.ids32 ? (vid)s.ids32[pos] : s.ids64[pos];
 }
 
+/* Dimension j of the vector that a code of the list around c stands for. */
+__device__ inline double stored_code_at(const struct stored &s, const uint8_t *code, const float *c,
+                                        int j)
+{
+    int slice = j / s.dsub, word = slice * KSUB + code[slice];
+
+    return (double)c[j] + (double)s.books[word * s.dsub + (j - slice * s.dsub)];
+}
+
 /* From q to vector pos, which is of that list, by a whole warp: exact, the same in every lane. */
 __device__ inline float stored_distance(const struct stored &s, const float *q, int64_t list,
                                         int64_t pos)
 {
-    const uint8_t *row = s.rows + pos * s.row_bytes;
+    const uint8_t *row = s.rows + pos * s.stride;
     const float *c = s.coarse + list * s.d;
 
     if (!s.m)
         return exact_distance(q, s.d, [&](int j) { return (double)exact_elem(s.storage, row, j); });
-    return exact_distance(q, s.d, [&](int j) {
-        int slice = j / s.dsub, word = slice * KSUB + row[slice];
-
-        return (double)c[j] + (double)s.books[word * s.dsub + (j - slice * s.dsub)];
-    });
+    return exact_distance(q, s.d, [&](int j) { return stored_code_at(s, row, c, j); });
 }
 
 #endif

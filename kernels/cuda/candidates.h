@@ -1,0 +1,42 @@
+/*
+ * What a search keeps of each query until the end: the vectors that may be among its answers, as keys of
+ * (e, place in the arena), and the e past which nothing can be.
+ */
+#ifndef IVF_CUDA_CANDIDATES_H
+#define IVF_CUDA_CANDIDATES_H
+
+#include "kernels/cuda/scanned.h"
+
+enum { CANDIDATES_MAX = 8192 }; /* of a query: what shared memory sorts */
+
+struct candidates {
+    int k, cap;
+    float *d_tau;      /* [n] */
+    int32_t *d_count;  /* [n]; past cap: not all could be kept */
+    uint64_t *d_found; /* [n][cap] */
+};
+
+/* The room that k answers want, several times as much as is expected to be used. */
+static inline int candidates_cap(int k)
+{
+    int cap = 1024;
+
+    while (cap < 4 * k)
+        cap *= 2;
+    return cap;
+}
+
+/*
+ * Enqueues: of queries, or where `only` has arrays, of those in it: the k nearest of the candidates by
+ * (exact distance, id) into dist[n][k] and ids[n][k]. Queries whose candidates were not all kept go to
+ * `undone` (whose count is cleared first).
+ */
+struct answers {
+    float *d_dist;
+    vid *d_ids;
+};
+int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+                      const struct candidates *c, struct undone only, int64_t nlist,
+                      const struct answers *out, struct undone undone);
+
+#endif

@@ -1,0 +1,663 @@
+/*
+ * The scan for up to 128 dimensions.
+ *
+ * Block   8 warps, two blocks a multiprocessor. A unit is a chunk of UNIT_ROWS rows of a list, 32 a warp
+ *         as operands in registers, times up to UNIT_QUERIES queries out of shared memory, eight at a
+ *         time by mma.sync. Accumulators begin at -half, so that a hit is one comparison with the pair's limit.
+ * Stages  While a unit is multiplied the next one's queries come by cp.async, and its rows where they are
+ *         bytes; rows of floats are converted as they come; codes are decoded in registers out of codebooks
+ *         in shared memory. Consecutive units of one chunk keep the operands.
+ * Hits    go to a queue in shared memory and to their queries' candidates while the next unit is
+ *         multiplied, so that no warp waits for an atomic.
+ * Bytes   Each visited chunk once for each UNIT_QUERIES queries (that is from the L2 after the first), 256
+ *         bytes of a query for each list it visits and chunk there.
+ */
+#include "kernels/cuda/scan.h"
+
+#include <cmath>
+
+#include "kernels/cuda/keys.cuh"
+#include "kernels/cuda/scan.cuh"
+#include "kernels/cuda/scan_deep.h"
+
+enum { THREADS = 256, WARPS = THREADS / 32 };
+enum { HITS = 512 };      /* of a unit that are queued; others wait for their atomics */
+enum { UNITS_AHEAD = 8 }; /* a power of two, more than the units that are under way */
+
+/* ---- asynchronous copies ---- */
+
+__device__ __forceinline__ uint32_t shared_at(const void *p)
+{
+    return (uint32_t)__cvta_generic_to_shared(p);
+}
+
+__device__ __forceinline__ void copy_16(void *to, const void *from)
+{
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_at(to)), "l"(from)
+                 : "memory");
+}
+
+__device__ __forceinline__ void copy_8(void *to, const void *from)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_at(to)), "l"(from)
+                 : "memory");
+}
+
+__device__ __forceinline__ void copies_wait()
+{
+    asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
+/* ---- operands ---- */
+
+/* Operands of a warp's 32 rows: [set of 16][step of 16 dimensions][register]. */
+template <int BLOCKS> struct operands {
+    uint32_t a[2][2 * BLOCKS][4];
+    float half[4]; /* of rows lane / 4 + 8 i */
+
+    /* Eight dimensions of row lane / 4 + 8 h of a set, as four pairs. */
+    __device__ __forceinline__ void put(int set, int h, int b, const uint32_t (&two)[4])
+    {
+        a[set][2 * b][h] = two[0];
+        a[set][2 * b][2 + h] = two[1];
+        a[set][2 * b + 1][h] = two[2];
+        a[set][2 * b + 1][2 + h] = two[3];
+    }
+};
+
+/* The first of a thread's rows in a unit; the others are 8, 16 and 24 further. */
+__device__ __forceinline__ int first_row(void)
+{
+    return (int)threadIdx.x / 32 * 32 + (int)threadIdx.x % 32 / 4;
+}
+
+/* -half is what a row's accumulators begin at: -inf where there is no row. */
+__device__ __forceinline__ void load_halves(const struct scan_task &t, const struct unit &u,
+                                            float (&half)[4])
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        half[i] = first_row() + 8 * i < unit_rows(u.counts)
+                      ? __ldg(t.half + u.row + first_row() + 8 * i)
+                      : INFINITY;
+}
+
+/*
+ * Where operands come from. bytes: of shared memory; begin: once a block; bring: a unit's rows, by
+ * asynchronous copies into one of two stages or into registers; load: of what was brought last, a
+ * warp's operands.
+ */
+
+/* u8 and i8: through shared memory, 32 bytes a block of dimensions. */
+template <enum elem E, int BLOCKS> struct source_bytes {
+    static constexpr int pitch = 32 * BLOCKS, stage_bytes = UNIT_ROWS * pitch;
+    static constexpr int bytes = 2 * stage_bytes + 64 * BLOCKS;
+    static constexpr int swizzle =
+        BLOCKS == 4 ? 4 : 0; /* neighbouring rows lie in different banks */
+    char *stages;
+    uint4 *centre; /* [4 * BLOCKS]: eight halves each, scaled */
+    __half2 scale;
+    float half[4];
+
+    __device__ void begin(const struct scan_task &t, char *shared)
+    {
+        __half *to = (__half *)(shared + 2 * stage_bytes);
+
+        stages = shared;
+        centre = (uint4 *)to;
+        scale = __float2half2_rn(t.space->scale);
+        for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
+            to[j] = __float2half_rn(t.centre[j] * t.space->scale);
+        /* what lies past a row in its place is multiplied by zeros, and must be numbers for that */
+        for (int i = (int)threadIdx.x; i < 2 * stage_bytes / 16; i += THREADS)
+            if (t.lists.stride < pitch) ((uint4 *)stages)[i] = {};
+    }
+
+    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u,
+                                          int stage)
+    {
+        constexpr int slots = BLOCKS == 3 ? 8 : 2 * BLOCKS; /* a power of two */
+        int piece = (int)threadIdx.x % slots, pieces = (int)(t.lists.stride / 16);
+        const uint8_t *from = t.lists.rows + (int64_t)u.row * t.lists.stride + 16 * piece;
+        char *to = stages + stage * stage_bytes;
+
+        load_halves(t, u, half);
+        if (piece >= pieces) return;
+#pragma unroll 4
+        for (int row = (int)threadIdx.x / slots; row < unit_rows(u.counts); row += THREADS / slots)
+            copy_16(to + row * pitch + (piece ^ (row % 2 * swizzle)) * 16,
+                    from + row * t.lists.stride);
+    }
+
+    __device__ __forceinline__ void load(const struct scan_task &, const struct unit &, int stage,
+                                         operands<BLOCKS> &x)
+    {
+        int quad = (int)threadIdx.x % 4, first = first_row();
+        const char *from = stages + stage * stage_bytes;
+
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            x.half[i] = half[i];
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            int at = lane_dim(b, quad, BLOCKS);
+            uint4 mid = centre[at / 8];
+
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                int row = first + 8 * i;
+                int piece = (at / 16 ^ (row % 2 * swizzle)) * 16 + at % 16;
+                eight<E> raw;
+                uint32_t two[4];
+
+                raw.v = *(const uint2 *)(from + row * pitch + piece);
+                operand_bytes<E>(raw, mid, scale, two);
+                x.put(i / 2, i % 2, b, two);
+            }
+        }
+    }
+};
+
+/* f32 and f16: as they are needed. */
+template <enum elem E, int BLOCKS> struct source_floats {
+    static constexpr int bytes = 32 * BLOCKS * 4;
+    float *centre;
+    float scale, half[4];
+
+    __device__ void begin(const struct scan_task &t, char *shared)
+    {
+        centre = (float *)shared;
+        scale = t.space->scale;
+        for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
+            centre[j] = t.centre[j];
+    }
+
+    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u, int)
+    {
+        load_halves(t, u, half);
+    }
+
+    __device__ __forceinline__ void load(const struct scan_task &t, const struct unit &u, int,
+                                         operands<BLOCKS> &x)
+    {
+        int rows = unit_rows(u.counts), first = first_row();
+
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            x.half[i] = half[i];
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
+            const float2 *mid = (const float2 *)(centre + at);
+
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                int64_t row = (int64_t)u.row + min(first + 8 * i, rows - 1);
+                eight<E> raw = load_eight<E>(t.lists.rows + row * t.lists.stride +
+                                             at * (E == ELEM_F16 ? 2 : 4));
+                uint32_t two[4];
+
+                operand_floats(raw, mid, scale, two);
+                x.put(i / 2, i % 2, b, two);
+            }
+        }
+    }
+};
+
+/*
+ * Codes. The codebooks lie code by code, a code's codewords one after the other in fp16; what a lane looks up
+ * at once is PIECE dimensions of one codeword. Where these are 4, lanes of neighbouring rows look them up in
+ * another order each (the order ^ row % 4), so that the 16 lanes that are served at once hit all
+ * banks once. WORDS: dsub is 4, so that four codes are four pieces.
+ */
+template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
+    static constexpr int pitch = (BLOCKS + 1) / 2 * 64; /* books_pitch */
+    static constexpr int book_bytes = KSUB * pitch * 2;
+    static constexpr int bytes = book_bytes + 32 * BLOCKS * 2;
+    static constexpr int groups = (BLOCKS + 1) / 2; /* of 64 dimensions: a word of codes each */
+    const __half *books;
+    uint16_t *slice; /* [32 * BLOCKS]: the sub-quantizer of each dimension */
+    uint32_t words[4][groups];
+    float half[4];
+
+    __device__ void begin(const struct scan_task &t, char *shared)
+    {
+        books = (const __half *)shared;
+        slice = (uint16_t *)(shared + book_bytes);
+        for (int i = (int)threadIdx.x; i < book_bytes / 16; i += THREADS)
+            ((uint4 *)shared)[i] = ((const uint4 *)t.books)[i];
+        for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
+            slice[j] = (uint16_t)t.slice[j];
+    }
+
+    /* Row first_row() + 8 i, the last one where there is none. */
+    __device__ __forceinline__ const uint8_t *code(const struct scan_task &t, const struct unit &u,
+                                                   int i) const
+    {
+        int64_t row = (int64_t)u.row + min(first_row() + 8 * i, unit_rows(u.counts) - 1);
+
+        return t.lists.rows + row * t.lists.stride;
+    }
+
+    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u, int)
+    {
+        int quad = (int)threadIdx.x % 4;
+
+        if (t.half) load_halves(t, u, half);
+#pragma unroll
+        for (int i = 0; WORDS && i < 4; i++)
+#pragma unroll
+            for (int g = 0; g < groups; g++) {
+                const uint8_t *from = code(t, u, i) + lane_dim(2 * g, quad, BLOCKS) / 4;
+
+                words[i][g] = 2 * g + 1 < BLOCKS ? __ldg((const uint32_t *)from)
+                                                 : __ldg((const uint16_t *)from);
+            }
+    }
+
+    /* N (2 or 4) pieces of four dimensions from dimension at on, of the codes in a word. */
+    template <int N>
+    __device__ __forceinline__ void look_up(uint32_t word, int at, uint2 (&out)[4]) const
+    {
+        uint32_t turn = threadIdx.x / 4 % N;
+        uint2 got[N];
+
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            uint32_t piece = i ^ turn, code = word >> 8 * piece & 255;
+
+            got[i] = *(const uint2 *)(books + code * pitch + at + 4 * piece);
+        }
+        /* got[i] is piece i ^ turn: back, a bit of turn at a time */
+#pragma unroll
+        for (int bit = 1; bit < N; bit *= 2) {
+            bool other = turn & bit;
+
+#pragma unroll
+            for (int i = 0; i < N; i++) {
+                if (i & bit) continue;
+                uint2 low = got[i], high = got[i ^ bit];
+
+                got[i] = other ? high : low;
+                got[i ^ bit] = other ? low : high;
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            out[i] = got[i];
+    }
+
+    __device__ __forceinline__ void load_words(int i, operands<BLOCKS> &x) const
+    {
+        int quad = (int)threadIdx.x % 4;
+
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b += 2) {
+            int at = lane_dim(b, quad, BLOCKS);
+            uint2 piece[4];
+
+            if (b + 1 < BLOCKS) {
+                look_up<4>(words[i][b / 2], at, piece);
+                const uint32_t high[4] = {piece[2].x, piece[2].y, piece[3].x, piece[3].y};
+
+                x.put(i / 2, i % 2, b + 1, high);
+            } else {
+                look_up<2>(words[i][b / 2], at, piece);
+            }
+            const uint32_t low[4] = {piece[0].x, piece[0].y, piece[1].x, piece[1].y};
+
+            x.put(i / 2, i % 2, b, low);
+        }
+    }
+
+    __device__ __forceinline__ void load_pieces(const uint8_t *code, int i,
+                                                operands<BLOCKS> &x) const
+    {
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
+            uint32_t two[4];
+            uint16_t *halves = (uint16_t *)two;
+
+#pragma unroll
+            for (int j = 0; j < 8; j += PIECE) {
+                const __half *from = books + code[slice[at + j]] * pitch + at + j;
+
+                if constexpr (PIECE == 4)
+                    *(uint2 *)(halves + j) = *(const uint2 *)from;
+                else if constexpr (PIECE == 2)
+                    *(uint32_t *)(halves + j) = *(const uint32_t *)from;
+                else
+                    halves[j] = *(const uint16_t *)from;
+            }
+            x.put(i / 2, i % 2, b, two);
+        }
+    }
+
+    /* Of four rows, by the four lanes that have each: |y|^2 / 2 + <c', y>. */
+    __device__ void recompute_halves(const struct scan_task &t, const struct unit &u,
+                                     operands<BLOCKS> &x) const
+    {
+        const float *c = t.lists.coarse + (int64_t)u.list * t.lists.d;
+        float scale = t.space->scale, sum[4] = {};
+
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
+
+#pragma unroll
+            for (int j = 0; j < 8; j++) {
+                float mid = at + j < t.lists.d ? (c[at + j] - t.centre[at + j]) * scale : 0;
+
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    uint32_t two = x.a[i / 2][2 * b + j / 4][i % 2 + j / 2 % 2 * 2];
+                    float2 y = __half22float2(*(const __half2 *)&two);
+                    float mine = j % 2 ? y.y : y.x;
+
+                    sum[i] = fmaf(mine, fmaf(0.5f, mine, mid), sum[i]);
+                }
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 1);
+            sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 2);
+            x.half[i] = first_row() + 8 * i < unit_rows(u.counts) ? sum[i] : INFINITY;
+        }
+    }
+
+    __device__ __forceinline__ void load(const struct scan_task &t, const struct unit &u, int,
+                                         operands<BLOCKS> &x)
+    {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            x.half[i] = half[i];
+            if constexpr (WORDS)
+                load_words(i, x);
+            else
+                load_pieces(code(t, u, i), i, x);
+        }
+        if (!t.half) recompute_halves(t, u, x);
+    }
+};
+
+/* ---- the kernel ---- */
+
+struct hit {
+    float past;
+    int at; /* row | slot << 16 */
+};
+
+/* A block's shared memory, besides the source's. */
+template <int BLOCKS> struct scan_board {
+    uint4 queries[2][UNIT_QUERIES * 4 * BLOCKS]; /* as lanes want them: see bring_queries */
+    struct pair pairs[4][UNIT_QUERIES];
+    struct hit hits[2][HITS];
+    struct unit units[UNITS_AHEAD];
+    struct units cursor; /* the first thread's; in registers it would take those of all */
+    int n_hits[3];       /* of a unit, of the one before, and 0 for the next */
+};
+
+/* Pairs of a unit, the places past the last with a limit that nothing passes. */
+template <int BLOCKS>
+__device__ __forceinline__ void bring_pairs(const struct scan_task &t, scan_board<BLOCKS> *board,
+                                            int step)
+{
+    const struct unit &u = board->units[step % UNITS_AHEAD];
+    int i = (int)threadIdx.x;
+
+    if (i >= UNIT_QUERIES) return;
+    if (i < unit_queries(u.counts))
+        copy_8(&board->pairs[step % 4][i], t.pair + u.pair + i);
+    else
+        board->pairs[step % 4][i] = {0, INFINITY};
+}
+
+/*
+ * Queries of a unit: for each eight of them and block of 32 dimensions, the 16 bytes of each of 32 lanes.
+ * Threads side by side copy what is side by side in a query.
+ */
+template <int BLOCKS>
+__device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_board<BLOCKS> *board,
+                                              int step)
+{
+    const struct unit &u = board->units[step % UNITS_AHEAD];
+    uint4 *to = board->queries[step % 2];
+
+    for (int i = (int)threadIdx.x; i < unit_queries(u.counts) * 4 * BLOCKS; i += THREADS) {
+        int slot = i / (4 * BLOCKS), eighth = i % (4 * BLOCKS), group = eighth / 8;
+        bool paired = 2 * group + 1 < BLOCKS;
+        int b = paired ? 2 * group + eighth % 2 : BLOCKS - 1;
+        int quad = paired ? eighth % 8 / 2 : eighth % 4;
+        int64_t query = board->pairs[step % 4][slot].query;
+
+        copy_16(to + ((slot / 8 * BLOCKS + b) * 8 + slot % 8) * 4 + quad,
+                t.d_x + query * (32 * BLOCKS) + 8 * eighth);
+    }
+}
+
+/* Hits of a unit on their way to their queries: the place of each is asked for, and later written to. */
+struct flush {
+    int query[HITS / THREADS], place[HITS / THREADS];
+    uint64_t key[HITS / THREADS];
+
+    template <int BLOCKS>
+    __device__ __forceinline__ void ask(const struct scan_task &t, const scan_board<BLOCKS> *board,
+                                        int step)
+    {
+        int n = min(board->n_hits[step % 3], HITS);
+
+#pragma unroll
+        for (int f = 0; f < HITS / THREADS; f++) {
+            int i = f * THREADS + (int)threadIdx.x;
+
+            place[f] = INT_MAX;
+            if (i >= n) continue;
+            struct hit h = board->hits[step % 2][i];
+
+            query[f] = board->pairs[step % 4][h.at >> 16].query;
+            place[f] = atomicAdd(t.c.d_count + query[f], 1);
+            key[f] = hit_key(t.c, query[f], h.past,
+                             board->units[step % UNITS_AHEAD].row + (h.at & 0xffff));
+        }
+    }
+
+    __device__ __forceinline__ void write(const struct scan_task &t) const
+    {
+#pragma unroll
+        for (int f = 0; f < HITS / THREADS; f++)
+            if (place[f] < t.c.cap) t.c.d_found[(int64_t)query[f] * t.c.cap + place[f]] = key[f];
+    }
+};
+
+template <int BLOCKS>
+__device__ static void note_hit(const struct scan_task &t, scan_board<BLOCKS> *board, int step,
+                                float past, int row, int slot)
+{
+    int i = atomicAdd(board->n_hits + step % 3, 1);
+
+    if (i < HITS) {
+        board->hits[step % 2][i] = {past, row | slot << 16};
+        return;
+    }
+    int query = board->pairs[step % 4][slot].query;
+    int place = atomicAdd(t.c.d_count + query, 1);
+
+    if (place < t.c.cap)
+        t.c.d_found[(int64_t)query * t.c.cap + place] =
+            hit_key(t.c, query, past, board->units[step % UNITS_AHEAD].row + row);
+}
+
+/* A warp's rows times all queries of the unit. */
+template <int BLOCKS>
+__device__ __forceinline__ void multiply(const struct scan_task &t, scan_board<BLOCKS> *board,
+                                         int step, int queries, const operands<BLOCKS> &x)
+{
+    int lane = (int)(threadIdx.x % 32);
+    const uint4 *from = board->queries[step % 2] + lane;
+    const struct pair *pairs = board->pairs[step % 4] + lane % 4 * 2;
+
+    for (int first = 0; first < queries; first += 8, from += 32 * BLOCKS, pairs += 8) {
+        float acc[2][4];
+
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -x.half[i];
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            uint4 q = from[b * 32];
+
+            scan_mma(acc[0], x.a[0][2 * b], q.x, q.y);
+            scan_mma(acc[1], x.a[1][2 * b], q.x, q.y);
+            scan_mma(acc[0], x.a[0][2 * b + 1], q.z, q.w);
+            scan_mma(acc[1], x.a[1][2 * b + 1], q.z, q.w);
+        }
+        int4 two = *(const int4 *)pairs; /* this lane's two queries */
+        float limit[2] = {__int_as_float(two.y), __int_as_float(two.w)};
+        float top[2];
+
+#pragma unroll
+        for (int c = 0; c < 2; c++)
+            top[c] = fmaxf(fmaxf(acc[0][c], acc[0][2 + c]), fmaxf(acc[1][c], acc[1][2 + c]));
+        if (top[0] > limit[0] || top[1] > limit[1]) {
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                float past = acc[i / 4][i % 4] - limit[i % 2];
+
+                if (past > 0)
+                    note_hit(t, board, step, past, first_row() + 8 * (i / 2),
+                             first + lane % 4 * 2 + i % 2);
+            }
+        }
+        __syncwarp(); /* products are whole warps' instructions */
+    }
+}
+
+template <class Source, int BLOCKS>
+__global__ static void __launch_bounds__(THREADS, 2)
+    scan_units(__grid_constant__ const struct scan_task t)
+{
+    extern __shared__ __align__(128) char shared[];
+    scan_board<BLOCKS> *board =
+        (struct scan_board<BLOCKS> *)(shared + (Source::bytes + 127) / 128 * 128);
+    int warp = (int)threadIdx.x / 32;
+    operands<BLOCKS> x;
+    uint32_t loaded = 0;
+    Source source;
+
+    if (threadIdx.x == 0) {
+        board->cursor.begin(t);
+        for (int i = 0; i < 4; i++)
+            board->units[i] = board->cursor.take();
+        board->n_hits[0] = board->n_hits[1] = board->n_hits[2] = 0;
+    }
+    __syncthreads();
+    if (!board->units[0].counts) return;
+    source.begin(t, shared);
+    bring_pairs(t, board, 0);
+    bring_pairs(t, board, 1);
+    copies_wait();
+    __syncthreads();
+    bring_queries(t, board, 0);
+    source.bring(t, board->units[0], 0);
+    for (int step = 0;; step++) {
+        struct unit u;
+        struct flush flush;
+
+        copies_wait();
+        __syncthreads(); /* the unit is there, and the one before it is done with */
+        u = board->units[step % UNITS_AHEAD];
+        if (step > 0) flush.ask(t, board, step - 1);
+        if (step > 0 && !u.counts) {
+            flush.write(t);
+            return;
+        }
+        if (threadIdx.x == 0) {
+            board->n_hits[(step + 1) % 3] = 0;
+            board->units[(step + 4) % UNITS_AHEAD] = board->cursor.take();
+        }
+        const struct unit &next = board->units[(step + 1) % UNITS_AHEAD];
+        bool rows = 32 * warp < unit_rows(u.counts);
+
+        if (rows && (step == 0 || u.row != loaded)) source.load(t, u, step % 2, x);
+        if (next.counts) {
+            bring_queries(t, board, step + 1);
+            if (next.row != u.row) source.bring(t, next, (step + 1) % 2);
+            bring_pairs(t, board, step + 2);
+        }
+        if (rows) multiply(t, board, step, unit_queries(u.counts), x);
+        loaded = u.row;
+        if (step > 0) flush.write(t);
+    }
+}
+
+/* ---- launching ---- */
+
+template <class Source, int BLOCKS> static int launch(struct cuda *cuda, const struct scan_task &t)
+{
+    auto kernel = scan_units<Source, BLOCKS>;
+    int bytes = (Source::bytes + 127) / 128 * 128 + (int)sizeof(scan_board<BLOCKS>), rc;
+
+    if ((rc = CU(
+             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) < 0)
+        return rc;
+    kernel<<<2 * cuda->sms, THREADS, bytes, cuda->stream>>>(t);
+    return cuda_launched(cuda, "scan_units");
+}
+
+template <int BLOCKS> static int launch_codes(struct cuda *cuda, const struct scan_task &t)
+{
+    int dsub = t.lists.dsub;
+
+    if (dsub == 4) return launch<source_codes<4, true, BLOCKS>, BLOCKS>(cuda, t);
+    if (dsub % 4 == 0) return launch<source_codes<4, false, BLOCKS>, BLOCKS>(cuda, t);
+    if (dsub % 2 == 0) return launch<source_codes<2, false, BLOCKS>, BLOCKS>(cuda, t);
+    return launch<source_codes<1, false, BLOCKS>, BLOCKS>(cuda, t);
+}
+
+template <int BLOCKS> static int launch_blocks(struct cuda *cuda, const struct scan_task &t)
+{
+    if (t.lists.m) return launch_codes<BLOCKS>(cuda, t);
+    switch (t.lists.storage) {
+    case ELEM_F32:
+        return launch<source_floats<ELEM_F32, BLOCKS>, BLOCKS>(cuda, t);
+    case ELEM_F16:
+        return launch<source_floats<ELEM_F16, BLOCKS>, BLOCKS>(cuda, t);
+    case ELEM_U8:
+        return launch<source_bytes<ELEM_U8, BLOCKS>, BLOCKS>(cuda, t);
+    default:
+        return launch<source_bytes<ELEM_I8, BLOCKS>, BLOCKS>(cuda, t);
+    }
+}
+
+int scan_lists(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+               const struct visits *v, const struct candidates *c)
+{
+    struct scan_task t = {.lists = s->lists,
+                          .depth = s->space->depth,
+                          .pitch = s->pitch,
+                          .d_x = q->rows.d_x,
+                          .centre = s->space->d_centre,
+                          .space = s->space->d_facts,
+                          .half = s->d_half,
+                          .books = s->d_books,
+                          .slice = s->d_slice,
+                          .visit = v->d_visit,
+                          .pair = v->d_pair,
+                          .total = v->d_total,
+                          .c = *c};
+
+    switch (t.depth) {
+    case 32:
+        return launch_blocks<1>(cuda, t);
+    case 64:
+        return launch_blocks<2>(cuda, t);
+    case 96:
+        return launch_blocks<3>(cuda, t);
+    case 128:
+        return launch_blocks<4>(cuda, t);
+    default:
+        return scan_deep(cuda, t);
+    }
+}

@@ -1,0 +1,15 @@
+/* Search list by list: each chunk of a list is read once and multiplied by all queries that visit it. */
+#ifndef IVF_CUDA_SCAN_H
+#define IVF_CUDA_SCAN_H
+
+#include "kernels/cuda/candidates.h"
+#include "kernels/cuda/visits.h"
+
+/*
+ * Enqueues: what is past its pair's limit, of all visits, is added to its query's candidates. q->rows are
+ * packed.
+ */
+int scan_lists(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+               const struct visits *v, const struct candidates *c);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * What the steps of a search share about the vectors they look at, beside the lists themselves.
+ *
+ * Searching is done on half the squared distance in the scaled space of the coarse quantizer (product.h),
+ *
+ *     e = |q' - x'|^2 / 2 = near - (<q', y> - half),
+ *
+ * where for rows y = x', half = |x'|^2 / 2, near = |q'|^2 / 2, and for codes, x = c + r, y = r' (r scaled),
+ * half = |r'|^2 / 2 + <c', r'>, near = |q' - c'|^2 / 2: what depends on the vector alone is one float, and
+ * what is left is a product. Low precision makes e's that are off by at most half of e_margin.
+ */
+#ifndef IVF_CUDA_SCANNED_H
+#define IVF_CUDA_SCANNED_H
+
+#include "kernels/cuda/coarse.h"
+#include "kernels/cuda/lists.h"
+#include "kernels/cuda/stored.cuh"
+
+/* What bounds the errors of e, on the device. */
+struct scan_facts {
+    float y_max; /* |y| at most */
+    float y_err; /* |y - what fp16 makes of it| at most */
+};
+
+struct scanned {
+    struct stored lists;
+    const struct space *space; /* of the coarse quantizer */
+    struct scan_facts *d_facts;
+    float *d_half;    /* [n]; NULL: kernels recompute it */
+    int float16;      /* tables in fp16 */
+    __half *d_books;  /* [KSUB][pitch]: codewords scaled, in fp16, zeros past d; NULL for rows */
+    int pitch;        /* of those, in elements */
+    int32_t *d_slice; /* [depth]: the sub-quantizer of each dimension, in range past d too */
+};
+
+/* Elements from one code to the next: whole lines of shared memory. */
+static inline int books_pitch(int depth)
+{
+    return (depth + 63) / 64 * 64;
+}
+
+/* All arrays but d_half out of a room: d and m of the lists are known. */
+void scanned_room(struct scanned *s, struct room *r);
+
+/* Enqueues what is done once for full lists. */
+int scanned_make(struct cuda *cuda, struct scanned *s, int64_t n, int64_t nlist);
+
+#ifdef __CUDACC__
+/*
+ * How far apart two e of a query must be for the distances to be in the same order, as fp32: see
+ * product_margin. Besides, half may have been made of fp16 codewords, and sums have up to `depth` terms.
+ */
+__device__ static inline float e_margin(const struct product_facts *space,
+                                        const struct scan_facts *f, int depth, float length,
+                                        float err, bool codes, bool fp16_tables)
+{
+    float c_max = codes ? space->col_max : 0, reach = length + c_max + f->y_max;
+    float fp16 = (length + c_max + (codes ? f->y_max : 0)) * f->y_err + err * (f->y_max + f->y_err);
+    float sums = (float)depth * 0x1p-22f * (length + err) * (f->y_max + f->y_err);
+    float rest = (float)(depth + 32) * 0x1p-23f * reach * reach;
+    float tables = fp16_tables ? 0x1p-10f * reach * f->y_max : 0;
+
+    return 2.02f * (fp16 + sums + rest + tables) + space->resolution;
+}
+
+/* What a bound is where there is none yet: no e comes near it. */
+__device__ static inline float e_unbounded(const struct product_facts *space,
+                                           const struct scan_facts *f, float length, bool codes)
+{
+    float reach = length + (codes ? space->col_max : 0) + f->y_max;
+
+    return 2 * reach * reach + 1;
+}
+#endif
+
+#endif

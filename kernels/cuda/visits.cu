@@ -1,0 +1,124 @@
+/*
+ * Turning visits round without a sort: counting tells each pair its rank in its list, a scan over the lists
+ * where each list's pairs begin, and then every pair knows its place. Blocks of lists are put one after the
+ * other in whatever order they get there, which nothing depends on.
+ */
+#include "kernels/cuda/visits.h"
+
+enum { THREADS = 256, WARPS = THREADS / 32 };
+
+void visits_room(struct visits *v, int64_t nlist, int64_t pairs, struct room *r)
+{
+    v->d_visit = room_take<struct visit>(r, nlist < pairs ? nlist : pairs);
+    v->d_pair = room_take<struct pair>(r, pairs);
+    v->d_count = room_take<int32_t>(r, nlist);
+    v->d_first = room_take<int32_t>(r, nlist);
+    v->d_rank = room_take<int32_t>(r, pairs);
+    v->d_total = room_take<struct visits_total>(r, 1);
+}
+
+/* A thread a pair: 4 bytes read, 4 written, an atomic. */
+__global__ static void count_pairs(struct visits_of of, int32_t *count, int32_t *rank)
+{
+    int64_t stride = (int64_t)gridDim.x * THREADS;
+
+    for (int64_t p = (int64_t)blockIdx.x * THREADS + threadIdx.x; p < of.n * of.nprobe;
+         p += stride) {
+        int32_t list = of.d_probe[p];
+
+        if (list >= 0) rank[p] = atomicAdd(count + list, 1);
+    }
+}
+
+/* v's sum over the threads before this one; *total: over all. */
+__device__ static long long scan_block(long long v, long long *total)
+{
+    __shared__ long long warp_sum[WARPS];
+    long long sum = v, before = 0;
+
+    for (int lanes = 1; lanes < 32; lanes *= 2) {
+        long long other = __shfl_up_sync(0xffffffffu, sum, lanes);
+
+        if ((int)(threadIdx.x % 32) >= lanes) sum += other;
+    }
+    if (threadIdx.x % 32 == 31) warp_sum[threadIdx.x / 32] = sum;
+    __syncthreads();
+    *total = 0;
+    for (int w = 0; w < WARPS; w++) {
+        if (w < (int)(threadIdx.x / 32)) before += warp_sum[w];
+        *total += warp_sum[w];
+    }
+    __syncthreads();
+    return before + sum - v;
+}
+
+/* A thread a list. */
+__global__ static void place_lists(const int32_t *count, const int64_t *offset, int64_t nlist,
+                                   struct visit *visit, int32_t *first, struct visits_total *total)
+{
+    __shared__ unsigned long long base;
+    __shared__ int32_t pair_base;
+    int64_t list = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    int64_t row = list < nlist ? offset[list] : 0, rows = list < nlist ? offset[list + 1] - row : 0;
+    int pairs = list < nlist && rows ? count[list] : 0;
+    int64_t chunks = (rows + UNIT_ROWS - 1) / UNIT_ROWS;
+    int64_t tiles = (pairs + UNIT_QUERIES - 1) / UNIT_QUERIES;
+    long long all, all_pairs;
+    long long before = scan_block((long long)(pairs > 0) << 40 | chunks * tiles, &all);
+    long long pairs_before = scan_block(pairs, &all_pairs);
+
+    if (threadIdx.x == 0) {
+        base = atomicAdd(&total->visits_and_units, (unsigned long long)all);
+        pair_base = atomicAdd(&total->pairs, (int32_t)all_pairs);
+    }
+    __syncthreads();
+    if (!pairs) return;
+    before += (long long)base;
+    first[list] = pair_base + (int32_t)pairs_before;
+    visit[before >> 40] = {.unit = before & (((long long)1 << 40) - 1),
+                           .row = (uint32_t)row,
+                           .rows = (uint32_t)rows,
+                           .list = (int32_t)list,
+                           .pair = first[list],
+                           .pairs = pairs,
+                           .unused = 0};
+}
+
+/* A thread a pair, to its place in its list. */
+__global__ static void place_pairs(struct visits_of of, const int64_t *offset, const int32_t *first,
+                                   const int32_t *rank, struct pair *pair)
+{
+    int64_t stride = (int64_t)gridDim.x * THREADS;
+    float scale = *of.d_scale;
+
+    for (int64_t p = (int64_t)blockIdx.x * THREADS + threadIdx.x; p < of.n * of.nprobe;
+         p += stride) {
+        int64_t query = p / of.nprobe;
+        int32_t list = of.d_probe[p];
+
+        if (list < 0 || offset[list] == offset[list + 1]) continue;
+        float near = 0.5f * (of.d_dist ? of.d_dist[p] * scale * scale : of.d_square[query]);
+
+        pair[first[list] + rank[p]] = {(int32_t)query, near - of.d_tau[query]};
+    }
+}
+
+int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of, int64_t nlist,
+                const int64_t *d_offset)
+{
+    unsigned grid = cuda_grid(cuda, of->n * of->nprobe, THREADS);
+    int rc;
+
+    if ((rc = CU(
+             cudaMemsetAsync(v->d_count, 0, (size_t)nlist * sizeof *v->d_count, cuda->stream))) < 0)
+        return rc;
+    if ((rc = CU(cudaMemsetAsync(v->d_total, 0, sizeof *v->d_total, cuda->stream))) < 0) return rc;
+    count_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_count, v->d_rank);
+    if ((rc = cuda_launched(cuda, "count_pairs")) < 0) return rc;
+    place_lists<<<(unsigned)((nlist + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
+        v->d_count, d_offset, nlist, v->d_visit, v->d_first, v->d_total);
+    if ((rc = cuda_launched(cuda, "place_lists")) < 0) return rc;
+    place_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, d_offset, v->d_first, v->d_rank,
+                                                    v->d_pair);
+    return cuda_launched(cuda, "place_pairs");
+}

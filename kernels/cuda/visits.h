@@ -1,0 +1,73 @@
+/*
+ * The lists that a batch visits, the other way round: for each list the queries that visit it, and how that
+ * work divides into units of a chunk of the list times a tile of its queries. No list's length
+ * shows in memory: units are counted, not stored.
+ */
+#ifndef IVF_CUDA_VISITS_H
+#define IVF_CUDA_VISITS_H
+
+#include "kernels/cuda/cuda.h"
+
+enum { UNIT_ROWS = 256, UNIT_QUERIES = 64 };
+
+/* A query at a list, and what <q', y> - half must be past for a vector to be of interest. */
+struct pair {
+    int32_t query;
+    float limit;
+};
+
+/* A list that some query visits. Its units go chunk by chunk, through all tiles of queries each. */
+struct visit {
+    int64_t unit;       /* the first: how many there are of the lists before it */
+    uint32_t row, rows; /* of the list */
+    int32_t list;
+    int32_t pair, pairs; /* where its pairs begin, and how many */
+    int32_t unused;
+};
+
+/* Counts on the device. */
+struct visits_total {
+    unsigned long long visits_and_units; /* visits << 40 | units */
+    int32_t pairs;
+};
+
+struct visits {
+    struct visit *d_visit;      /* [min(nlist, pairs)] */
+    struct pair *d_pair;        /* [pairs] */
+    int32_t *d_count, *d_first; /* [nlist] */
+    int32_t *d_rank;            /* [pairs]: of each among the pairs of its list */
+    struct visits_total *d_total;
+};
+
+/* The most pairs in one batch: their places are 32 bits. */
+#define VISITS_PAIRS_MAX ((int64_t)1 << 30)
+
+void visits_room(struct visits *v, int64_t nlist, int64_t pairs, struct room *r);
+
+/* What limits are made of. */
+struct visits_of {
+    int64_t n; /* queries */
+    int nprobe;
+    const int32_t *d_probe; /* [n][nprobe]; -1: none */
+    const float *d_dist;    /* [n][nprobe], or NULL: rows, and near is half of d_square */
+    const float *d_square;  /* [n]: |q'|^2 */
+    const float *d_scale;   /* of the space */
+    const float *d_tau;     /* [n]: e at most */
+};
+
+int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of, int64_t nlist,
+                const int64_t *d_offset);
+
+#ifdef __CUDACC__
+__device__ __forceinline__ int64_t visits_units(const struct visits_total *t)
+{
+    return (int64_t)(t->visits_and_units & (((unsigned long long)1 << 40) - 1));
+}
+
+__device__ __forceinline__ int visits_lists(const struct visits_total *t)
+{
+    return (int)(t->visits_and_units >> 40);
+}
+#endif
+
+#endif
