@@ -1,6 +1,6 @@
 /*
  * From candidates to answers. What is within the margin of the k-th e is decided by exact distances, a
- * few more than k.
+ * few more than k. The k-th is found by bisection on its bits, so that nothing but those few is sorted.
  */
 #include "kernels/cuda/candidates.h"
 
@@ -9,22 +9,50 @@
 #include "kernels/cuda/best.cuh"
 #include "kernels/cuda/keys.cuh"
 
-enum { THREADS = 128, WARPS = THREADS / 32, LANES = 8 };
+enum { LANES = 8 };
+enum { MANY_THREADS = 128, FEW_THREADS = 1024 }; /* a query; few queries have the device alone */
 
-/* The list of place pos, by bisection: lists may be empty, so the last that begins at or before it. */
+/*
+ * The list of place pos: lists may be empty, so the last that begins at or before it. By eight lanes, which
+ * look at eight lists at a time; all lanes of the warp call this.
+ */
 __device__ static int64_t list_of(const int64_t *offset, int64_t nlist, int64_t pos)
 {
     int64_t lo = 0, hi = nlist;
 
-    while (hi - lo > 1) {
-        int64_t mid = lo + (hi - lo) / 2;
+    while (__any_sync(WARP_ALL, hi - lo > 1)) {
+        int64_t step = (hi - lo + LANES - 1) / LANES, at = lo + threadIdx.x % LANES * step;
+        unsigned before = __ballot_sync(WARP_ALL, at < hi && offset[at] <= pos);
 
-        if (offset[mid] <= pos)
-            lo = mid;
-        else
-            hi = mid;
+        before = before >> threadIdx.x % 32 / LANES * LANES & ((1u << LANES) - 1);
+        lo += (__popc(before) - 1) * step;
+        hi = min(hi, lo + step);
     }
     return lo;
+}
+
+/* Lane's terms of |q - (c + b)|^2, b being the code's: four dimensions at a time where slices are. */
+__device__ static double code_terms(const struct stored &lists, const float *q, const float *c,
+                                    const uint8_t *code)
+{
+    int lane = (int)(threadIdx.x % LANES);
+    double sum = 0;
+
+    if (lists.dsub % 4) {
+        for (int j = lane; j < lists.d; j += LANES)
+            sum += exact_term(q[j], stored_code_at(lists, code, c, j));
+        return sum;
+    }
+    for (int j = 4 * lane; j < lists.d; j += 4 * LANES) {
+        int slice = j / lists.dsub;
+        const float *word = lists.books + ((int64_t)slice * KSUB + code[slice]) * lists.dsub;
+        float4 b = __ldg((const float4 *)(word + (j - slice * lists.dsub)));
+        float4 x = __ldg((const float4 *)(q + j)), mid = __ldg((const float4 *)(c + j));
+
+        sum += exact_term(x.x, (double)mid.x + b.x) + exact_term(x.y, (double)mid.y + b.y) +
+               exact_term(x.z, (double)mid.z + b.z) + exact_term(x.w, (double)mid.w + b.w);
+    }
+    return sum;
 }
 
 /* The exact distance from q to the vector at pos, by eight lanes; all lanes of the warp call this. */
@@ -33,12 +61,11 @@ __device__ static float distance_at(const struct stored &lists, const float *q, 
 {
     const uint8_t *row = lists.rows + pos * lists.stride;
     const float *c = lists.coarse + list * lists.d;
-    double sum = 0;
+    double sum;
     float out;
 
     if (!lists.m) return exact_by_lanes<LANES>(lists.storage, row, 0, q, lists.d);
-    for (int j = (int)(threadIdx.x % LANES); j < lists.d; j += LANES)
-        sum += exact_term(q[j], stored_code_at(lists, row, c, j));
+    sum = code_terms(lists, q, c, row);
     for (int lanes = 1; lanes < LANES; lanes *= 2)
         sum += __shfl_xor_sync(WARP_ALL, sum, lanes);
     if (exact_settled(sum, lists.d, &out)) return out;
@@ -59,58 +86,71 @@ struct answer_task {
     struct candidates c;
     struct undone only, undone;
     struct answers out;
+    int room;
+    int32_t *again, *any;
 };
 
-/* How many of the sorted keys are within the margin of the kth; all where there are no more than k. */
-__device__ static int count_close(const uint64_t *key, int count, int k, float margin)
+/* e that the kth of a query's candidates is at most at. By the whole block. */
+__device__ static float kth_e(const uint64_t *found, int count, int k)
+{
+    return __uint_as_float(
+        keys_kth_at_most(count, k, [=](int i) { return (uint32_t)(found[i] >> 32); }));
+}
+
+/* Places of the candidates that are at e or nearer, as far as there is room; how many there are. */
+__device__ static int gather_close(const uint64_t *found, int count, float e, int room,
+                                   uint32_t *place)
 {
     __shared__ int close;
 
-    if (count <= k) return count;
-    float last = key_value(key[k - 1]) + margin;
-
-    if (threadIdx.x == 0) close = count;
+    __syncthreads(); /* the query before has read it */
+    if (threadIdx.x == 0) close = 0;
     __syncthreads();
-    for (int i = k + (int)threadIdx.x; i < count; i += THREADS)
-        if (key_value(key[i]) > last && key_value(key[i - 1]) <= last) close = i;
+    for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
+        if (key_value(found[i]) > e) continue;
+        int at = atomicAdd(&close, 1);
+
+        if (at < room) place[at] = key_number(found[i]);
+    }
     __syncthreads();
     return close;
 }
 
-/* A block a query at a time. Shared memory: keys and answers, cap of each. */
+/* A block a query at a time. Shared memory: `room` answers, a power of two. */
+template <int THREADS>
 __global__ static void __launch_bounds__(THREADS)
     answer_queries(__grid_constant__ const struct answer_task t)
 {
-    extern __shared__ uint64_t keys[]; /* [cap] */
-    vid *ids = (vid *)(keys + t.c.cap);
-    float *dist = (float *)(ids + t.c.cap);
+    extern __shared__ vid ids[]; /* [room] */
+    float *dist = (float *)(ids + t.room);
+    uint32_t *place = (uint32_t *)(dist + t.room);
     int64_t n = t.only.d_n ? *t.only.d_n : t.n;
-    int k = t.c.k, lane = (int)(threadIdx.x % LANES);
+    int k = t.c.k;
 
     for (int64_t u = blockIdx.x; u < n; u += gridDim.x) {
         int64_t query = t.only.d_n ? t.only.d_query[u] : u;
-        int count = t.c.d_count[query], close;
+        const uint64_t *found = t.c.d_found + query * t.c.cap;
+        int count = t.c.d_count[query], close = t.room + 1;
         float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query],
                                 t.rows.d_err[query], t.lists.m > 0, t.float16);
 
-        if (count > t.c.cap) {
+        if (count <= t.c.cap) {
+            float last = count > k ? kth_e(found, count, k) + margin : INFINITY;
+
+            close = gather_close(found, count, last, t.room, place);
+        }
+        if (close > t.room) {
             if (threadIdx.x == 0) t.undone.d_query[atomicAdd(t.undone.d_n, 1)] = (int32_t)query;
             continue;
         }
-        __syncthreads();
-        for (int i = (int)threadIdx.x; i < count; i += THREADS)
-            keys[i] = t.c.d_found[query * t.c.cap + i];
-        keys_sort(keys, count);
-        close = count_close(keys, count, k, margin);
         for (int at = 0; at < close; at += THREADS / LANES) {
             int i = min(at + (int)threadIdx.x / LANES, close - 1);
-            int64_t pos = key_number(keys[i]);
-            int64_t list = t.lists.m ? list_of(t.lists.offset, t.nlist, pos) : 0;
-            float exact = distance_at(t.lists, t.d_q + query * t.d, list, pos);
+            int64_t list = t.lists.m ? list_of(t.lists.offset, t.nlist, place[i]) : 0;
+            float exact = distance_at(t.lists, t.d_q + query * t.d, list, place[i]);
 
-            if (lane) continue;
+            if (threadIdx.x % LANES) continue;
             dist[i] = exact;
-            ids[i] = stored_id(t.lists, pos);
+            ids[i] = stored_id(t.lists, place[i]);
         }
         best_sort(dist, ids, close);
         for (int i = (int)threadIdx.x; i < k; i += THREADS) {
@@ -119,36 +159,86 @@ __global__ static void __launch_bounds__(THREADS)
             t.out.d_dist[query * k + i] = there ? dist[i] : INFINITY;
             t.out.d_ids[query * k + i] = there ? ids[i] : -1;
         }
-        __syncthreads();
     }
+}
+
+static struct answer_task task_of(const struct scanned *s, const struct queries *q,
+                                  const struct candidates *c)
+{
+    struct answer_task t = {};
+
+    t.lists = s->lists;
+    t.n = q->n;
+    t.depth = s->space->depth;
+    t.d = q->d;
+    t.float16 = s->float16;
+    t.d_q = q->d_q;
+    t.rows = q->rows;
+    t.space = s->space->d_facts;
+    t.facts = s->d_facts;
+    t.c = *c;
+    return t;
 }
 
 int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                       const struct candidates *c, struct undone only, int64_t nlist,
                       const struct answers *out, struct undone undone)
 {
-    struct answer_task t = {.lists = s->lists,
-                            .n = q->n,
-                            .nlist = nlist,
-                            .depth = s->space->depth,
-                            .d = q->d,
-                            .float16 = s->float16,
-                            .d_q = q->d_q,
-                            .rows = q->rows,
-                            .space = s->space->d_facts,
-                            .facts = s->d_facts,
-                            .c = *c,
-                            .only = only,
-                            .undone = undone,
-                            .out = *out};
-    size_t bytes = (size_t)c->cap * (2 * sizeof(uint64_t) + sizeof(float));
+    struct answer_task t = task_of(s, q, c);
     int64_t most = only.d_n ? cuda->sms * 4 : q->n;
-    int rc;
+    int few = !only.d_n && q->n <= cuda->sms, rc;
+    auto kernel = few ? answer_queries<FEW_THREADS> : answer_queries<MANY_THREADS>;
+    size_t bytes;
 
-    if ((rc = CU(cudaFuncSetAttribute(answer_queries, cudaFuncAttributeMaxDynamicSharedMemorySize,
+    t.nlist = nlist;
+    t.only = only;
+    t.undone = undone;
+    t.out = *out;
+    t.room = keys_room(c->k + c->k / 4 + 64);
+    bytes = (size_t)t.room * (sizeof(vid) + sizeof(float) + sizeof(uint32_t));
+    if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
     if ((rc = CU(cudaMemsetAsync(undone.d_n, 0, sizeof(int32_t), cuda->stream))) < 0) return rc;
-    answer_queries<<<(unsigned)(most < q->n ? most : q->n), THREADS, bytes, cuda->stream>>>(t);
+    kernel<<<(unsigned)(most < q->n ? most : q->n), few ? FEW_THREADS : MANY_THREADS, bytes,
+             cuda->stream>>>(t);
     return cuda_launched(cuda, "answer_queries");
+}
+
+/* ---- more than fit ---- */
+
+/* A block a query: most have nothing to do. */
+__global__ static void __launch_bounds__(MANY_THREADS)
+    tighten_bounds(__grid_constant__ const struct answer_task t)
+{
+    int64_t query = blockIdx.x;
+    float tau = t.c.d_tau[query];
+    int over = t.c.d_count[query] > t.c.cap && tau > -INFINITY; /* else its numbers are past e */
+
+    if (over) {
+        float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query],
+                                t.rows.d_err[query], t.lists.m > 0, t.float16);
+
+        if (t.c.cap >= t.c.k)
+            tau = fminf(tau, kth_e(t.c.d_found + query * t.c.cap, t.c.cap, t.c.k) + margin);
+    }
+    if (threadIdx.x) return;
+    t.again[query] = over;
+    if (!over) return;
+    t.c.d_tau[query] = tau;
+    t.c.d_count[query] = 0;
+    *t.any = 1; /* whoever writes */
+}
+
+int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+                       const struct candidates *c, int32_t *d_again, int32_t *d_any)
+{
+    struct answer_task t = task_of(s, q, c);
+    int rc;
+
+    t.again = d_again;
+    t.any = d_any;
+    if ((rc = CU(cudaMemsetAsync(d_any, 0, sizeof *d_any, cuda->stream))) < 0) return rc;
+    tighten_bounds<<<(unsigned)q->n, MANY_THREADS, 0, cuda->stream>>>(t);
+    return cuda_launched(cuda, "tighten_bounds");
 }

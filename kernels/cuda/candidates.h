@@ -7,7 +7,7 @@
 
 #include "kernels/cuda/scanned.h"
 
-enum { CANDIDATES_MAX = 8192 }; /* of a query: what shared memory sorts */
+enum { CANDIDATES_MAX = 1 << 16 }; /* of a query, however few there are */
 
 struct candidates {
     int k, cap;
@@ -19,9 +19,9 @@ struct candidates {
 /* The room that k answers want, several times as much as is expected to be used. */
 static inline int candidates_cap(int k)
 {
-    int cap = 1024;
+    int cap = 2048;
 
-    while (cap < 4 * k)
+    while (cap < 16 * k)
         cap *= 2;
     return cap;
 }
@@ -38,5 +38,12 @@ struct answers {
 int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                       const struct candidates *c, struct undone only, int64_t nlist,
                       const struct answers *out, struct undone undone);
+
+/*
+ * Enqueues: for queries with more candidates than could be kept, the bound that those kept give, and a count of
+ * 0: they are to be searched again, and d_again[n] is 1 for them, else 0. *d_any: 1 where there are any.
+ */
+int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+                       const struct candidates *c, int32_t *d_again, int32_t *d_any);
 
 #endif

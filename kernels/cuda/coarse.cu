@@ -337,8 +337,15 @@ static int search_slice(struct cuda *cuda, struct coarse *c, const float *d_q,
     return cuda_launched(cuda, "search_all");
 }
 
-int coarse_search(struct cuda *cuda, struct coarse *c, struct queries *q, int nprobe,
-                  int32_t *d_probe, float *d_dist)
+__global__ static void make_near(const struct product_facts *facts, int64_t n, float *dist)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+
+    if (i < n) dist[i] = 0.5f * (dist[i] * facts->scale) * facts->scale;
+}
+
+static int coarse_search_dist(struct cuda *cuda, struct coarse *c, struct queries *q, int nprobe,
+                              int32_t *d_probe, float *d_dist)
 {
     int rc;
 
@@ -362,4 +369,14 @@ int coarse_search(struct cuda *cuda, struct coarse *c, struct queries *q, int np
             return rc;
     }
     return 0;
+}
+
+int coarse_search(struct cuda *cuda, struct coarse *c, struct queries *q, int nprobe,
+                  int32_t *d_probe, float *d_dist)
+{
+    int rc = coarse_search_dist(cuda, c, q, nprobe, d_probe, d_dist);
+    if (rc < 0) return rc;
+    make_near<<<(unsigned)((q->n * nprobe + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
+        c->space.d_facts, q->n * nprobe, d_dist);
+    return cuda_launched(cuda, "make_near");
 }

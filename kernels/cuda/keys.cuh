@@ -153,4 +153,39 @@ __device__ static uint32_t keys_nth(int64_t count, int64_t n, int64_t *equal, Ge
     return least + prefix;
 }
 
+/*
+ * A value that at least k (>= 1) of `count` keys are at or below, and hardly more: the kth smallest rounded up
+ * to the 4096th part of their range. By the whole block, in every thread. get(i): key i, of 32 bits.
+ */
+template <class Get> __device__ static uint32_t keys_kth_at_most(int count, int k, Get get)
+{
+    enum { BITS = 12 };
+    __shared__ int below[3];
+    uint32_t least = UINT32_MAX, most = 0, found = 0;
+    int top, stop, turn = 0;
+
+    for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
+        least = min(least, get(i));
+        most = max(most, get(i));
+    }
+    if (threadIdx.x < 3) below[threadIdx.x] = 0;
+    keys_range(&least, &most);
+    top = most == least ? 0 : 32 - __clz((int)(most - least));
+    stop = top > BITS ? top - BITS : 0;
+    for (int bit = top - 1; bit >= stop; bit--, turn = (turn + 1) % 3) {
+        uint32_t edge = found | ((1u << bit) - 1);
+        int mine = 0;
+
+        for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x)
+            mine += get(i) - least <= edge;
+        mine = __reduce_add_sync(0xffffffffu, mine);
+        if (threadIdx.x % 32 == 0 && mine) atomicAdd(below + turn, mine);
+        if (threadIdx.x == 0) below[(turn + 1) % 3] = 0;
+        __syncthreads();
+        if (below[turn] < k) found |= 1u << bit;
+    }
+    __syncthreads(); /* all have read before the next call clears */
+    return least + (found | ((1u << stop) - 1));
+}
+
 #endif

@@ -20,9 +20,11 @@
 #include "kernels/cuda/scan.cuh"
 #include "kernels/cuda/scan_deep.h"
 
-enum { THREADS = 256, WARPS = THREADS / 32 };
-enum { HITS = 512 };      /* of a unit that are queued; others wait for their atomics */
-enum { UNITS_AHEAD = 8 }; /* a power of two, more than the units that are under way */
+enum { THREADS = UNIT_ROWS, WARPS = THREADS / 32 };
+enum { HITS = 512 }; /* of a unit that are queued; others wait for their atomics */
+enum {
+    UNITS_HELD = 256
+}; /* places of units that are known ahead, half of them renewed at a time */
 
 /* ---- asynchronous copies ---- */
 
@@ -40,6 +42,12 @@ __device__ __forceinline__ void copy_16(void *to, const void *from)
 __device__ __forceinline__ void copy_8(void *to, const void *from)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_at(to)), "l"(from)
+                 : "memory");
+}
+
+__device__ __forceinline__ void copy_4(void *to, const void *from)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_at(to)), "l"(from)
                  : "memory");
 }
 
@@ -71,21 +79,10 @@ __device__ __forceinline__ int first_row(void)
     return (int)threadIdx.x / 32 * 32 + (int)threadIdx.x % 32 / 4;
 }
 
-/* -half is what a row's accumulators begin at: -inf where there is no row. */
-__device__ __forceinline__ void load_halves(const struct scan_task &t, const struct unit &u,
-                                            float (&half)[4])
-{
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        half[i] = first_row() + 8 * i < unit_rows(u.counts)
-                      ? __ldg(t.half + u.row + first_row() + 8 * i)
-                      : INFINITY;
-}
-
 /*
- * Where operands come from. bytes: of shared memory; begin: once a block; bring: a unit's rows, by
- * asynchronous copies into one of two stages or into registers; load: of what was brought last, a
- * warp's operands.
+ * Where operands come from. bytes: of shared memory; begin: once a block; bring: of a unit's rows what
+ * travels by itself, into one of two stages; fetch: what waits in registers, once those of the unit before
+ * are used; load: a warp's operands of what was brought and fetched.
  */
 
 /* u8 and i8: through shared memory, 32 bytes a block of dimensions. */
@@ -97,7 +94,6 @@ template <enum elem E, int BLOCKS> struct source_bytes {
     char *stages;
     uint4 *centre; /* [4 * BLOCKS]: eight halves each, scaled */
     __half2 scale;
-    float half[4];
 
     __device__ void begin(const struct scan_task &t, char *shared)
     {
@@ -117,42 +113,56 @@ template <enum elem E, int BLOCKS> struct source_bytes {
                                           int stage)
     {
         constexpr int slots = BLOCKS == 3 ? 8 : 2 * BLOCKS; /* a power of two */
-        int piece = (int)threadIdx.x % slots, pieces = (int)(t.lists.stride / 16);
-        const uint8_t *from = t.lists.rows + (int64_t)u.row * t.lists.stride + 16 * piece;
-        char *to = stages + stage * stage_bytes;
+        constexpr int step = THREADS / slots;               /* even: rows of a thread are alike */
+        int piece = (int)threadIdx.x % slots, row = (int)threadIdx.x / slots;
+        const uint8_t *from = t.lists.rows + ((int64_t)u.row + row) * t.lists.stride + 16 * piece;
+        char *to = stages + stage * stage_bytes + row * pitch + (piece ^ row % 2 * swizzle) * 16;
 
-        load_halves(t, u, half);
-        if (piece >= pieces) return;
+        if (16 * piece >= t.lists.stride) return;
 #pragma unroll 4
-        for (int row = (int)threadIdx.x / slots; row < unit_rows(u.counts); row += THREADS / slots)
-            copy_16(to + row * pitch + (piece ^ (row % 2 * swizzle)) * 16,
-                    from + row * t.lists.stride);
+        for (int left = unit_rows(u.counts) - row; left > 0; left -= step) {
+            copy_16(to, from);
+            to += step * pitch;
+            from += step * t.lists.stride;
+        }
+    }
+
+    __device__ __forceinline__ void fetch(const struct scan_task &, const struct unit &)
+    {
     }
 
     __device__ __forceinline__ void load(const struct scan_task &, const struct unit &, int stage,
                                          operands<BLOCKS> &x)
     {
-        int quad = (int)threadIdx.x % 4, first = first_row();
-        const char *from = stages + stage * stage_bytes;
+        const char *from = stages + stage * stage_bytes + first_row() * pitch;
 
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            x.half[i] = half[i];
-#pragma unroll
-        for (int b = 0; b < BLOCKS; b++) {
-            int at = lane_dim(b, quad, BLOCKS);
-            uint4 mid = centre[at / 8];
+        for (int b = 0; b < BLOCKS; b += 2) {
+            int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
+            uint4 mid[2] = {centre[at / 8]};
 
+            if (b + 1 < BLOCKS) mid[1] = centre[at / 8 + 1];
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                int row = first + 8 * i;
-                int piece = (at / 16 ^ (row % 2 * swizzle)) * 16 + at % 16;
+                const char *piece =
+                    from + 8 * i * pitch + (at / 16 ^ (first_row() % 2 * swizzle)) * 16;
                 eight<E> raw;
                 uint32_t two[4];
 
-                raw.v = *(const uint2 *)(from + row * pitch + piece);
-                operand_bytes<E>(raw, mid, scale, two);
+                if (b + 1 == BLOCKS) { /* eight bytes are all there is */
+                    raw.v = *(const uint2 *)(piece + at % 16);
+                    operand_bytes<E>(raw, mid[0], scale, two);
+                    x.put(i / 2, i % 2, b, two);
+                    continue;
+                }
+                uint4 both = *(const uint4 *)piece;
+
+                raw.v = make_uint2(both.x, both.y);
+                operand_bytes<E>(raw, mid[0], scale, two);
                 x.put(i / 2, i % 2, b, two);
+                raw.v = make_uint2(both.z, both.w);
+                operand_bytes<E>(raw, mid[1], scale, two);
+                x.put(i / 2, i % 2, b + 1, two);
             }
         }
     }
@@ -162,7 +172,7 @@ template <enum elem E, int BLOCKS> struct source_bytes {
 template <enum elem E, int BLOCKS> struct source_floats {
     static constexpr int bytes = 32 * BLOCKS * 4;
     float *centre;
-    float scale, half[4];
+    float scale;
 
     __device__ void begin(const struct scan_task &t, char *shared)
     {
@@ -172,9 +182,12 @@ template <enum elem E, int BLOCKS> struct source_floats {
             centre[j] = t.centre[j];
     }
 
-    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u, int)
+    __device__ __forceinline__ void bring(const struct scan_task &, const struct unit &, int)
     {
-        load_halves(t, u, half);
+    }
+
+    __device__ __forceinline__ void fetch(const struct scan_task &, const struct unit &)
+    {
     }
 
     __device__ __forceinline__ void load(const struct scan_task &t, const struct unit &u, int,
@@ -182,9 +195,6 @@ template <enum elem E, int BLOCKS> struct source_floats {
     {
         int rows = unit_rows(u.counts), first = first_row();
 
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            x.half[i] = half[i];
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++) {
             int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
@@ -218,7 +228,6 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
     const __half *books;
     uint16_t *slice; /* [32 * BLOCKS]: the sub-quantizer of each dimension */
     uint32_t words[4][groups];
-    float half[4];
 
     __device__ void begin(const struct scan_task &t, char *shared)
     {
@@ -230,20 +239,24 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
             slice[j] = (uint16_t)t.slice[j];
     }
 
-    /* Row first_row() + 8 i, the last one where there is none. */
+    /* Row first_row() + 8 i, another one where there is none. */
     __device__ __forceinline__ const uint8_t *code(const struct scan_task &t, const struct unit &u,
                                                    int i) const
     {
-        int64_t row = (int64_t)u.row + min(first_row() + 8 * i, unit_rows(u.counts) - 1);
+        int rows = unit_rows(u.counts);
+        int64_t row = rows ? (int64_t)u.row + min(first_row() + 8 * i, rows - 1) : 0;
 
         return t.lists.rows + row * t.lists.stride;
     }
 
-    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u, int)
+    __device__ __forceinline__ void bring(const struct scan_task &, const struct unit &, int)
+    {
+    }
+
+    __device__ __forceinline__ void fetch(const struct scan_task &t, const struct unit &u)
     {
         int quad = (int)threadIdx.x % 4;
 
-        if (t.half) load_halves(t, u, half);
 #pragma unroll
         for (int i = 0; WORDS && i < 4; i++)
 #pragma unroll
@@ -372,7 +385,6 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
     {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            x.half[i] = half[i];
             if constexpr (WORDS)
                 load_words(i, x);
             else
@@ -393,10 +405,10 @@ struct hit {
 template <int BLOCKS> struct scan_board {
     uint4 queries[2][UNIT_QUERIES * 4 * BLOCKS]; /* as lanes want them: see bring_queries */
     struct pair pairs[4][UNIT_QUERIES];
+    float half[2][UNIT_ROWS]; /* of a unit's rows, +inf past the last */
     struct hit hits[2][HITS];
-    struct unit units[UNITS_AHEAD];
-    struct units cursor; /* the first thread's; in registers it would take those of all */
-    int n_hits[3];       /* of a unit, of the one before, and 0 for the next */
+    struct unit units[UNITS_HELD];
+    int n_hits[3]; /* of a unit, of the one before, and 0 for the next */
 };
 
 /* Pairs of a unit, the places past the last with a limit that nothing passes. */
@@ -404,7 +416,7 @@ template <int BLOCKS>
 __device__ __forceinline__ void bring_pairs(const struct scan_task &t, scan_board<BLOCKS> *board,
                                             int step)
 {
-    const struct unit &u = board->units[step % UNITS_AHEAD];
+    const struct unit &u = board->units[step % UNITS_HELD];
     int i = (int)threadIdx.x;
 
     if (i >= UNIT_QUERIES) return;
@@ -412,6 +424,30 @@ __device__ __forceinline__ void bring_pairs(const struct scan_task &t, scan_boar
         copy_8(&board->pairs[step % 4][i], t.pair + u.pair + i);
     else
         board->pairs[step % 4][i] = {0, INFINITY};
+}
+
+/* What a unit's rows have for themselves. Where nothing is kept of codes, sources make it up. */
+template <int BLOCKS>
+__device__ __forceinline__ void bring_halves(const struct scan_task &t, scan_board<BLOCKS> *board,
+                                             int step)
+{
+    const struct unit &u = board->units[step % UNITS_HELD];
+    float *to = board->half[step % 2] + threadIdx.x;
+
+    if (!t.half) return;
+    if ((int)threadIdx.x < unit_rows(u.counts))
+        copy_4(to, t.half + u.row + threadIdx.x);
+    else
+        *to = INFINITY;
+}
+
+/* -half is what a row's accumulators begin at: -inf where there is no row. */
+template <int BLOCKS>
+__device__ __forceinline__ void load_halves(const float *half, operands<BLOCKS> &x)
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        x.half[i] = half[first_row() + 8 * i];
 }
 
 /*
@@ -422,7 +458,7 @@ template <int BLOCKS>
 __device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_board<BLOCKS> *board,
                                               int step)
 {
-    const struct unit &u = board->units[step % UNITS_AHEAD];
+    const struct unit &u = board->units[step % UNITS_HELD];
     uint4 *to = board->queries[step % 2];
 
     for (int i = (int)threadIdx.x; i < unit_queries(u.counts) * 4 * BLOCKS; i += THREADS) {
@@ -437,10 +473,13 @@ __device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_bo
     }
 }
 
-/* Hits of a unit on their way to their queries: the place of each is asked for, and later written to. */
+/*
+ * Hits of a unit on their way to their queries, whose places are asked for at the top of a step and written to
+ * at its end: in between, the hits stay in their queue, and registers are free.
+ */
 struct flush {
-    int query[HITS / THREADS], place[HITS / THREADS];
-    uint64_t key[HITS / THREADS];
+    int place[HITS / THREADS];
+    float tau[HITS / THREADS];
 
     template <int BLOCKS>
     __device__ __forceinline__ void ask(const struct scan_task &t, const scan_board<BLOCKS> *board,
@@ -450,145 +489,208 @@ struct flush {
 
 #pragma unroll
         for (int f = 0; f < HITS / THREADS; f++) {
-            int i = f * THREADS + (int)threadIdx.x;
+            int i = f * THREADS + (int)threadIdx.x, query;
 
             place[f] = INT_MAX;
             if (i >= n) continue;
-            struct hit h = board->hits[step % 2][i];
-
-            query[f] = board->pairs[step % 4][h.at >> 16].query;
-            place[f] = atomicAdd(t.c.d_count + query[f], 1);
-            key[f] = hit_key(t.c, query[f], h.past,
-                             board->units[step % UNITS_AHEAD].row + (h.at & 0xffff));
+            query = board->pairs[step % 4][board->hits[step % 2][i].at >> 16].query;
+            place[f] = atomicAdd(t.c.d_count + query, 1);
+            tau[f] = t.c.d_tau[query];
         }
     }
 
-    __device__ __forceinline__ void write(const struct scan_task &t) const
+    template <int BLOCKS>
+    __device__ __forceinline__ void write(const struct scan_task &t,
+                                          const scan_board<BLOCKS> *board, int step) const
     {
 #pragma unroll
-        for (int f = 0; f < HITS / THREADS; f++)
-            if (place[f] < t.c.cap) t.c.d_found[(int64_t)query[f] * t.c.cap + place[f]] = key[f];
+        for (int f = 0; f < HITS / THREADS; f++) {
+            if (place[f] >= t.c.cap) continue;
+            struct hit h = board->hits[step % 2][f * THREADS + (int)threadIdx.x];
+            int64_t query = board->pairs[step % 4][h.at >> 16].query;
+
+            t.c.d_found[query * t.c.cap + place[f]] =
+                hit_key(tau[f], h.past, board->units[step % UNITS_HELD].row + (h.at & 0xffff));
+        }
     }
 };
 
+/* A hit that the queue has no room for: its place is waited for. */
 template <int BLOCKS>
-__device__ static void note_hit(const struct scan_task &t, scan_board<BLOCKS> *board, int step,
-                                float past, int row, int slot)
+__device__ static void send_hit(const struct scan_task &t, const scan_board<BLOCKS> *board,
+                                int step, const struct hit &h)
 {
-    int i = atomicAdd(board->n_hits + step % 3, 1);
-
-    if (i < HITS) {
-        board->hits[step % 2][i] = {past, row | slot << 16};
-        return;
-    }
-    int query = board->pairs[step % 4][slot].query;
+    int query = board->pairs[step % 4][h.at >> 16].query;
     int place = atomicAdd(t.c.d_count + query, 1);
 
     if (place < t.c.cap)
-        t.c.d_found[(int64_t)query * t.c.cap + place] =
-            hit_key(t.c, query, past, board->units[step % UNITS_AHEAD].row + row);
+        t.c.d_found[(int64_t)query * t.c.cap + place] = hit_key(
+            t.c.d_tau[query], h.past, board->units[step % UNITS_HELD].row + (h.at & 0xffff));
 }
 
-/* A warp's rows times all queries of the unit. */
+/* What of a thread's eight products is past its limits, as hits; slot: of the first of its two queries. */
 template <int BLOCKS>
-__device__ __forceinline__ void multiply(const struct scan_task &t, scan_board<BLOCKS> *board,
-                                         int step, int queries, const operands<BLOCKS> &x)
+__device__ __forceinline__ void note_hits(const struct scan_task &t, scan_board<BLOCKS> *board,
+                                          int step, const float (&acc)[2][4],
+                                          const float (&limit)[2], int slot)
+{
+    int hits = 0, at;
+
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        hits += acc[i / 4][i % 4] > limit[i % 2];
+    at = atomicAdd(board->n_hits + step % 3, hits);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        struct hit h = {acc[i / 4][i % 4] - limit[i % 2],
+                        (first_row() + 8 * (i / 2)) | (slot + i % 2) << 16};
+
+        if (!(acc[i / 4][i % 4] > limit[i % 2])) continue;
+        if (at < HITS)
+            board->hits[step % 2][at] = h;
+        else
+            send_hit(t, board, step, h);
+        at++;
+    }
+}
+
+/* A warp's rows times eight queries: what lanes have of them lies at from[0 ... 32 BLOCKS - 1]. */
+template <int BLOCKS>
+__device__ __forceinline__ void multiply(const operands<BLOCKS> &x, const uint4 *from,
+                                         float (&acc)[2][4])
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -x.half[i];
+#pragma unroll
+    for (int b = 0; b < BLOCKS; b++) {
+        uint4 q = from[b * 32];
+
+        scan_mma(acc[0], x.a[0][2 * b], q.x, q.y);
+        scan_mma(acc[1], x.a[1][2 * b], q.x, q.y);
+        scan_mma(acc[0], x.a[0][2 * b + 1], q.z, q.w);
+        scan_mma(acc[1], x.a[1][2 * b + 1], q.z, q.w);
+    }
+}
+
+/* A warp's rows times all queries of the unit, and what is past the limits of it. */
+template <int BLOCKS>
+__device__ __forceinline__ void find_hits(const struct scan_task &t, scan_board<BLOCKS> *board,
+                                          int step, int queries, const operands<BLOCKS> &x)
 {
     int lane = (int)(threadIdx.x % 32);
     const uint4 *from = board->queries[step % 2] + lane;
     const struct pair *pairs = board->pairs[step % 4] + lane % 4 * 2;
 
     for (int first = 0; first < queries; first += 8, from += 32 * BLOCKS, pairs += 8) {
-        float acc[2][4];
+        float acc[2][4], top[2];
 
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -x.half[i];
-#pragma unroll
-        for (int b = 0; b < BLOCKS; b++) {
-            uint4 q = from[b * 32];
-
-            scan_mma(acc[0], x.a[0][2 * b], q.x, q.y);
-            scan_mma(acc[1], x.a[1][2 * b], q.x, q.y);
-            scan_mma(acc[0], x.a[0][2 * b + 1], q.z, q.w);
-            scan_mma(acc[1], x.a[1][2 * b + 1], q.z, q.w);
-        }
+        multiply<BLOCKS>(x, from, acc);
         int4 two = *(const int4 *)pairs; /* this lane's two queries */
         float limit[2] = {__int_as_float(two.y), __int_as_float(two.w)};
-        float top[2];
 
 #pragma unroll
         for (int c = 0; c < 2; c++)
             top[c] = fmaxf(fmaxf(acc[0][c], acc[0][2 + c]), fmaxf(acc[1][c], acc[1][2 + c]));
-        if (top[0] > limit[0] || top[1] > limit[1]) {
-#pragma unroll
-            for (int i = 0; i < 8; i++) {
-                float past = acc[i / 4][i % 4] - limit[i % 2];
-
-                if (past > 0)
-                    note_hit(t, board, step, past, first_row() + 8 * (i / 2),
-                             first + lane % 4 * 2 + i % 2);
-            }
-        }
+        if (top[0] > limit[0] || top[1] > limit[1])
+            note_hits<BLOCKS>(t, board, step, acc, limit, first + lane % 4 * 2);
         __syncwarp(); /* products are whole warps' instructions */
     }
 }
 
-template <class Source, int BLOCKS>
+/* e of a warp's rows and the unit's one query, which the lanes that begin a quad have. */
+template <int BLOCKS>
+__device__ __forceinline__ void write_sample(const struct scan_task &t,
+                                             const scan_board<BLOCKS> *board, int step, bool rows,
+                                             int32_t unit, const operands<BLOCKS> &x)
+{
+    float acc[2][4], near = board->pairs[step % 4][0].limit;
+
+    if (rows) multiply<BLOCKS>(x, board->queries[step % 2] + threadIdx.x % 32, acc);
+    if (threadIdx.x % 4) return;
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        t.sample[(int64_t)unit * UNIT_ROWS + first_row() + 8 * i] =
+            rows ? fmaxf(near - acc[i / 2][i % 2 * 2], 0) : INFINITY;
+}
+
+/* The places of units `from` ... of the share, one by each thread that is below n. */
+template <int BLOCKS>
+__device__ __forceinline__ void hold_units(const struct scan_task &t, scan_board<BLOCKS> *board,
+                                           const struct share &share, int from, int n)
+{
+    int i = from + (int)threadIdx.x;
+
+    if ((int)threadIdx.x < n && i < share.count)
+        board->units[i % UNITS_HELD] = unit_at(t, share.first + i);
+}
+
+/*
+ * A step is a unit. At its top all copies for it have come; then those for the next one are started, which
+ * go into the other stage, and the hits of the one before are sent off.
+ */
+template <class Source, int BLOCKS, bool SAMPLE>
 __global__ static void __launch_bounds__(THREADS, 2)
     scan_units(__grid_constant__ const struct scan_task t)
 {
     extern __shared__ __align__(128) char shared[];
-    scan_board<BLOCKS> *board =
-        (struct scan_board<BLOCKS> *)(shared + (Source::bytes + 127) / 128 * 128);
-    int warp = (int)threadIdx.x / 32;
+    scan_board<BLOCKS> *board = (scan_board<BLOCKS> *)(shared + (Source::bytes + 127) / 128 * 128);
+    struct share share = share_of(t);
     operands<BLOCKS> x;
     uint32_t loaded = 0;
     Source source;
 
-    if (threadIdx.x == 0) {
-        board->cursor.begin(t);
-        for (int i = 0; i < 4; i++)
-            board->units[i] = board->cursor.take();
-        board->n_hits[0] = board->n_hits[1] = board->n_hits[2] = 0;
-    }
-    __syncthreads();
-    if (!board->units[0].counts) return;
+    if (!share.count) return;
+    hold_units(t, board, share, 0, UNITS_HELD);
+    if (threadIdx.x < 3) board->n_hits[threadIdx.x] = 0;
     source.begin(t, shared);
+    __syncthreads();
     bring_pairs(t, board, 0);
-    bring_pairs(t, board, 1);
+    if (share.count > 1) bring_pairs(t, board, 1);
     copies_wait();
     __syncthreads();
     bring_queries(t, board, 0);
+    bring_halves(t, board, 0);
     source.bring(t, board->units[0], 0);
+    source.fetch(t, board->units[0]);
     for (int step = 0;; step++) {
-        struct unit u;
+        const struct unit &next = board->units[(step + 1) % UNITS_HELD];
+        bool is_next = step + 1 < share.count, rows;
         struct flush flush;
+        struct unit u;
 
         copies_wait();
         __syncthreads(); /* the unit is there, and the one before it is done with */
-        u = board->units[step % UNITS_AHEAD];
-        if (step > 0) flush.ask(t, board, step - 1);
-        if (step > 0 && !u.counts) {
-            flush.write(t);
+        if (is_next) {
+            bring_queries(t, board, step + 1);
+            if (next.row != board->units[step % UNITS_HELD].row)
+                source.bring(t, next, (step + 1) % 2);
+            bring_halves(t, board, step + 1);
+            if (step + 2 < share.count) bring_pairs(t, board, step + 2);
+        }
+        if (!SAMPLE && step > 0) flush.ask(t, board, step - 1);
+        if (step == share.count) {
+            if (!SAMPLE) flush.write(t, board, step - 1);
             return;
         }
-        if (threadIdx.x == 0) {
-            board->n_hits[(step + 1) % 3] = 0;
-            board->units[(step + 4) % UNITS_AHEAD] = board->cursor.take();
+        u = board->units[step % UNITS_HELD];
+        rows = (int)threadIdx.x / 32 * 32 < unit_rows(u.counts);
+        if (threadIdx.x == 0) board->n_hits[(step + 1) % 3] = 0;
+        /* all but those of the unit before: places step - 129 ... step - 2 are free */
+        if (step > 0 && step % (UNITS_HELD / 2) == 0)
+            hold_units(t, board, share, step + UNITS_HELD / 2 - 1, UNITS_HELD / 2);
+        if (rows && (step == 0 || u.row != loaded)) {
+            if (t.half) load_halves(board->half[step % 2], x);
+            source.load(t, u, step % 2, x);
         }
-        const struct unit &next = board->units[(step + 1) % UNITS_AHEAD];
-        bool rows = 32 * warp < unit_rows(u.counts);
-
-        if (rows && (step == 0 || u.row != loaded)) source.load(t, u, step % 2, x);
-        if (next.counts) {
-            bring_queries(t, board, step + 1);
-            if (next.row != u.row) source.bring(t, next, (step + 1) % 2);
-            bring_pairs(t, board, step + 2);
-        }
-        if (rows) multiply(t, board, step, unit_queries(u.counts), x);
+        if (is_next && next.row != u.row) source.fetch(t, next);
         loaded = u.row;
-        if (step > 0) flush.write(t);
+        if (SAMPLE) {
+            write_sample<BLOCKS>(t, board, step, rows, u.pair, x);
+        } else {
+            if (rows) find_hits<BLOCKS>(t, board, step, unit_queries(u.counts), x);
+            if (step > 0) flush.write(t, board, step - 1);
+        }
     }
 }
 
@@ -596,7 +698,7 @@ __global__ static void __launch_bounds__(THREADS, 2)
 
 template <class Source, int BLOCKS> static int launch(struct cuda *cuda, const struct scan_task &t)
 {
-    auto kernel = scan_units<Source, BLOCKS>;
+    auto kernel = t.given ? scan_units<Source, BLOCKS, true> : scan_units<Source, BLOCKS, false>;
     int bytes = (Source::bytes + 127) / 128 * 128 + (int)sizeof(scan_board<BLOCKS>), rc;
 
     if ((rc = CU(
@@ -631,23 +733,24 @@ template <int BLOCKS> static int launch_blocks(struct cuda *cuda, const struct s
     }
 }
 
-int scan_lists(struct cuda *cuda, const struct scanned *s, const struct queries *q,
-               const struct visits *v, const struct candidates *c)
+static struct scan_task task_of(const struct scanned *s, const struct queries *q)
 {
-    struct scan_task t = {.lists = s->lists,
-                          .depth = s->space->depth,
-                          .pitch = s->pitch,
-                          .d_x = q->rows.d_x,
-                          .centre = s->space->d_centre,
-                          .space = s->space->d_facts,
-                          .half = s->d_half,
-                          .books = s->d_books,
-                          .slice = s->d_slice,
-                          .visit = v->d_visit,
-                          .pair = v->d_pair,
-                          .total = v->d_total,
-                          .c = *c};
+    struct scan_task t = {};
 
+    t.lists = s->lists;
+    t.depth = s->space->depth;
+    t.pitch = s->pitch;
+    t.d_x = q->rows.d_x;
+    t.centre = s->space->d_centre;
+    t.space = s->space->d_facts;
+    t.half = s->d_half;
+    t.books = s->d_books;
+    t.slice = s->d_slice;
+    return t;
+}
+
+static int run(struct cuda *cuda, const struct scan_task &t)
+{
     switch (t.depth) {
     case 32:
         return launch_blocks<1>(cuda, t);
@@ -660,4 +763,28 @@ int scan_lists(struct cuda *cuda, const struct scanned *s, const struct queries 
     default:
         return scan_deep(cuda, t);
     }
+}
+
+int scan_lists(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+               const struct visits *v, const struct candidates *c)
+{
+    struct scan_task t = task_of(s, q);
+
+    t.visit = v->d_visit;
+    t.pair = v->d_pair;
+    t.total = v->d_total;
+    t.c = *c;
+    return run(cuda, t);
+}
+
+int scan_sample(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+                const struct unit *d_unit, int64_t n, const struct pair *d_pair, float *d_e)
+{
+    struct scan_task t = task_of(s, q);
+
+    t.pair = d_pair;
+    t.given = d_unit;
+    t.n_given = n;
+    t.sample = d_e;
+    return run(cuda, t);
 }

@@ -18,14 +18,10 @@ struct scan_task {
     const struct pair *pair;
     const struct visits_total *total;
     struct candidates c;
-};
-
-/* A chunk times a tile. */
-struct unit {
-    uint32_t row; /* the chunk's first */
-    int counts;   /* rows | queries << 16; 0: there are no more */
-    int32_t pair; /* the tile's first */
-    int32_t list;
+    /* Instead of visits' units: those given, of one query each; all e are written, not what is past a limit. */
+    const struct unit *given;
+    int64_t n_given;
+    float *sample; /* [n_given][UNIT_ROWS] */
 };
 
 __device__ __forceinline__ int unit_rows(int counts)
@@ -38,68 +34,46 @@ __device__ __forceinline__ int unit_queries(int counts)
     return counts >> 16;
 }
 
-/* A block's share of the units, one after the other. Only one thread asks. */
-struct units {
-    const struct visit *visit;
-    struct visit at, after;
-    int64_t next, end;
-    int left, i, tiles, chunk, tile; /* left: visits after the next one */
+/* Unit number i of all: as given, or of the visit that it falls into, by bisection. */
+__device__ __forceinline__ struct unit unit_at(const struct scan_task &t, int64_t i)
+{
+    int lo = 0, hi;
 
-    /* The last visit that begins at or before `next`, by bisection. */
-    __device__ void begin(const struct scan_task &t)
-    {
-        int64_t all = visits_units(t.total);
-        int lo = 0, hi = visits_lists(t.total);
+    if (t.given) return t.given[i];
+    hi = visits_lists(t.total);
+    while (hi - lo > 1) { /* the last visit that begins at or before it */
+        int mid = lo + (hi - lo) / 2;
 
-        visit = t.visit;
-        next = all * blockIdx.x / gridDim.x;
-        end = all * (blockIdx.x + 1) / gridDim.x;
-        if (next >= end) return;
-        left = hi;
-        while (hi - lo > 1) {
-            int mid = lo + (hi - lo) / 2;
-
-            if (visit[mid].unit <= next)
-                lo = mid;
-            else
-                hi = mid;
-        }
-        i = lo;
-        enter(visit[i]);
-        chunk = (int)((next - at.unit) / tiles);
-        tile = (int)((next - at.unit) % tiles);
+        if (t.visit[mid].unit <= i)
+            lo = mid;
+        else
+            hi = mid;
     }
+    struct visit at = t.visit[lo];
+    int tiles = (at.pairs + UNIT_QUERIES - 1) / UNIT_QUERIES;
+    int64_t chunk = (i - at.unit) / tiles;
+    /* tiles of like sizes, in whole groups of eight */
+    int per = ((at.pairs + tiles - 1) / tiles + 7) / 8 * 8;
+    int first = (int)((i - at.unit) % tiles) * per;
+    int rows = (int)min((int64_t)UNIT_ROWS, at.rows - chunk * UNIT_ROWS);
 
-    __device__ void enter(const struct visit &v)
-    {
-        at = v;
-        tiles = (at.pairs + UNIT_QUERIES - 1) / UNIT_QUERIES;
-        chunk = tile = 0;
-        if (i + 1 < left) after = visit[i + 1]; /* well before it is needed */
-    }
+    return {at.row + (uint32_t)chunk * UNIT_ROWS, rows | min(per, at.pairs - first) << 16,
+            at.pair + first, at.list};
+}
 
-    __device__ struct unit take()
-    {
-        if (next >= end) return {0, 0, 0, 0};
-        next++;
-        if (tile == tiles) {
-            tile = 0;
-            chunk++;
-        }
-        if ((int64_t)chunk * UNIT_ROWS >= at.rows) {
-            i++;
-            enter(after);
-        }
-        /* tiles of like sizes, in whole groups of eight */
-        int per = ((at.pairs + tiles - 1) / tiles + 7) / 8 * 8, first = tile * per;
-        int queries = max(0, min(per, at.pairs - first));
-        int rows = (int)min((int64_t)UNIT_ROWS, (int64_t)at.rows - (int64_t)chunk * UNIT_ROWS);
-
-        tile++;
-        return {at.row + (uint32_t)chunk * UNIT_ROWS, rows | queries << 16, at.pair + first,
-                at.list};
-    }
+/* A block's share of all units: they follow each other, so that consecutive ones are often of one chunk. */
+struct share {
+    int64_t first;
+    int count;
 };
+
+__device__ __forceinline__ struct share share_of(const struct scan_task &t)
+{
+    int64_t all = t.given ? t.n_given : visits_units(t.total);
+    int64_t first = all * blockIdx.x / gridDim.x, end = all * (blockIdx.x + 1) / gridDim.x;
+
+    return {first, (int)(end - first)};
+}
 
 /* Dimension where the eight begin that a lane of a quad (t) has of block b of 32: 16 of 64 at a time. */
 __device__ __forceinline__ int lane_dim(int b, int t, int blocks)
@@ -118,10 +92,9 @@ __device__ __forceinline__ void scan_mma(float (&acc)[4], const uint32_t (&a)[4]
 }
 
 /* A hit's key: e from how far it is past the limit. */
-__device__ __forceinline__ uint64_t hit_key(const struct candidates &c, int query, float past,
-                                            uint32_t row)
+__device__ __forceinline__ uint64_t hit_key(float tau, float past, uint32_t row)
 {
-    return key_of(fmaxf(c.d_tau[query] - past, 0), row);
+    return key_of(fmaxf(tau - past, 0), row);
 }
 
 #endif

@@ -12,4 +12,11 @@
 int scan_lists(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                const struct visits *v, const struct candidates *c);
 
+/*
+ * Enqueues: e[n][UNIT_ROWS] of the rows of each of n units, which have one query each; its pair's limit is
+ * near. +inf where there is no row.
+ */
+int scan_sample(struct cuda *cuda, const struct scanned *s, const struct queries *q,
+                const struct unit *d_unit, int64_t n, const struct pair *d_pair, float *d_e);
+
 #endif

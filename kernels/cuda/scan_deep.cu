@@ -84,11 +84,13 @@ __device__ static void add_hits(const struct scan_task &t, const struct unit &u,
                 float past = acc[i / 2][tile][i % 2 * 2 + c] - pair.limit;
                 int place;
 
-                if (!(past > 0)) continue;
+                if (t.sample && slot < queries)
+                    t.sample[(int64_t)u.pair * UNIT_ROWS + first_row + 8 * i] = fmaxf(-past, 0);
+                if (t.sample || !(past > 0)) continue;
                 place = atomicAdd(t.c.d_count + pair.query, 1);
                 if (place < t.c.cap)
                     t.c.d_found[(int64_t)pair.query * t.c.cap + place] =
-                        hit_key(t.c, pair.query, past, u.row + first_row + 8 * i);
+                        hit_key(t.c.d_tau[pair.query], past, u.row + first_row + 8 * i);
             }
         }
 }
@@ -101,7 +103,11 @@ __device__ static void scan_unit(const struct scan_task &t, const struct unit &u
     const uint8_t *row[4];
     float half[4];
 
-    if ((int)threadIdx.x / 32 * 32 >= rows) return;
+    if ((int)threadIdx.x / 32 * 32 >= rows) {
+        for (int i = 0; i < 4 && t.sample; i++)
+            t.sample[(int64_t)u.pair * UNIT_ROWS + first + 8 * i] = INFINITY;
+        return;
+    }
     for (int i = 0; i < 4; i++)
         row[i] = t.lists.rows + ((int64_t)u.row + min(first + 8 * i, rows - 1)) * t.lists.stride;
     if (!t.half) recompute_halves<Source>(t, u.list, row, half);
@@ -157,21 +163,13 @@ template <class Source>
 __global__ static void __launch_bounds__(THREADS)
     scan_units_deep(__grid_constant__ const struct scan_task t)
 {
-    __shared__ struct unit shared[2];
-    struct units units;
+    __shared__ struct unit unit[2];
+    struct share share = share_of(t);
 
-    if (threadIdx.x == 0) {
-        units.begin(t);
-        shared[0] = units.take();
-    }
-    for (int step = 0;; step++) {
-        struct unit u;
-
-        __syncthreads();
-        u = shared[step % 2];
-        if (!u.counts) return;
-        if (threadIdx.x == 0) shared[(step + 1) % 2] = units.take();
-        scan_unit<Source>(t, u);
+    for (int i = 0; i < share.count; i++) {
+        if (threadIdx.x == 0) unit[i % 2] = unit_at(t, share.first + i);
+        __syncthreads(); /* the other one is still in use by those behind */
+        scan_unit<Source>(t, unit[i % 2]);
     }
 }
 

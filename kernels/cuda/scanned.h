@@ -48,7 +48,8 @@ int scanned_make(struct cuda *cuda, struct scanned *s, int64_t n, int64_t nlist)
 #ifdef __CUDACC__
 /*
  * How far apart two e of a query must be for the distances to be in the same order, as fp32: see
- * product_margin. Besides, half may have been made of fp16 codewords, and sums have up to `depth` terms.
+ * product_margin. Besides, half may have been made of fp16 codewords, sums have up to `depth` terms, and near
+ * comes out of a product, too.
  */
 __device__ static inline float e_margin(const struct product_facts *space,
                                         const struct scan_facts *f, int depth, float length,
@@ -60,7 +61,15 @@ __device__ static inline float e_margin(const struct product_facts *space,
     float rest = (float)(depth + 32) * 0x1p-23f * reach * reach;
     float tables = fp16_tables ? 0x1p-10f * reach * f->y_max : 0;
 
-    return 2.02f * (fp16 + sums + rest + tables) + space->resolution;
+    float near = codes ? product_margin(space, depth, length, err) : 0;
+
+    return 2.02f * (fp16 + sums + rest + tables) + near + space->resolution;
+}
+
+/* Whether a query is at a list that e cannot express: at a distance past fp32. */
+__device__ static inline bool e_is_past(int32_t list, float near)
+{
+    return list >= 0 && !(near < INFINITY);
 }
 
 /* What a bound is where there is none yet: no e comes near it. */

@@ -2,13 +2,14 @@
  * Search: a group of queries after the other, each of the same steps.
  *
  *   coarse.cu      the lists of each query, by distance
- *   walk.cu        a bound of each, from its nearest lists
+ *   bound.cu       a bound of each, from a sample of its nearest lists
  *   visits.cu      the queries of each list
  *   scan.cu        each list once, times all its queries: candidates, what is within the bounds
  *   candidates.cu  exact distances of those that are near enough to the k-th: the answers
  *
  * Where too few queries share a list, walk.cu goes through all lists of a query instead of the three in
- * the middle. A query that has more candidates than fit walks, which tightens its bound as it goes; one
+ * the middle. A query that has more candidates than fit is scanned once more within the bound that those give;
+ * if that does not do, it walks, which tightens its bound as it goes; one
  * for which that does not help either (ties without end, values that fp16 makes nothing of) is searched
  * plainly (plain.cu). How many these are only the device knows, so the kernels for them are always
  * started, and mostly find nothing to do; the host waits for nothing but the answers.
@@ -18,6 +19,7 @@
 #include <assert.h>
 
 #include "engine/base/mem.h"
+#include "kernels/cuda/bound.h"
 #include "kernels/cuda/candidates.h"
 #include "kernels/cuda/keys.cuh"
 #include "kernels/cuda/meter.h"
@@ -44,9 +46,11 @@ struct scratch {
     struct candidates candidates;
     struct answers answers;
     struct undone undone[2];
+    int32_t *d_again; /* [group]: queries to scan once more, and whether there are any */
+    int32_t *d_any;
     float *d_given;   /* [group][d_in] */
     int32_t *d_probe; /* [group][nprobe] */
-    float *d_near;    /* [group][nprobe]: distances of those lists */
+    float *d_near;    /* [group][nprobe]: of those lists (coarse.h) */
 };
 
 /* ---- room ---- */
@@ -72,6 +76,8 @@ static void group_room(struct scratch *s, const struct lists_desc *desc, int d_i
     s->candidates.d_found = room_take<uint64_t>(r, n * s->candidates.cap);
     s->answers.d_dist = room_take<float>(r, n * s->want.k);
     s->answers.d_ids = room_take<vid>(r, n * s->want.k);
+    s->d_again = room_take<int32_t>(r, n);
+    s->d_any = room_take<int32_t>(r, 1);
     for (int i = 0; i < 2; i++) {
         s->undone[i].d_query = room_take<int32_t>(r, n);
         s->undone[i].d_n = room_take<int32_t>(r, 1);
@@ -214,7 +220,7 @@ static int is_sparse(const struct lists *l, int64_t n, int nprobe)
 {
     double sharing = (double)n * nprobe / (double)l->desc.nlist;
 
-    return n <= 64 || sharing < (l->desc.m ? 2.2 : 0.25);
+    return n <= 64 || sharing < (l->desc.m ? 0.5 : 0.25);
 }
 
 /* Where few queries are shared out among many blocks, each brings k candidates: all that a group has room for. */
@@ -227,51 +233,87 @@ static int widest(const struct candidates *c, int64_t n, int64_t group)
     return cap;
 }
 
+/* What a group's search is made of. */
+struct steps {
+    struct lists *l;
+    struct scratch *s;
+    const struct scanned *scanned;
+    const struct queries *q;
+    struct candidates c;
+    struct walk lists; /* that each query visits */
+};
+
+/* Scans; again: only the queries that are marked, within their new bounds. */
+static int scan(struct cuda *cuda, const struct steps *t, int again)
+{
+    struct visits_of of = {.n = t->q->n,
+                           .nprobe = t->lists.nprobe,
+                           .d_probe = t->lists.d_probe,
+                           .d_near = t->l->desc.m ? t->lists.d_near : NULL,
+                           .d_square = t->q->rows.d_square,
+                           .d_tau = t->c.d_tau,
+                           .d_again = again ? t->s->d_again : NULL,
+                           .d_any = t->s->d_any};
+    int rc =
+        visits_make(cuda, &t->s->visits, &of, t->l->desc.nlist, (const int64_t *)t->l->offset.ptr);
+
+    return rc < 0 ? rc : scan_lists(cuda, t->scanned, t->q, &t->s->visits, &t->c);
+}
+
+static int answer(struct cuda *cuda, const struct steps *t, struct undone only,
+                  struct undone undone)
+{
+    return candidates_answer(cuda, t->scanned, t->q, &t->c, only, t->l->desc.nlist, &t->s->answers,
+                             undone);
+}
+
+static int search_by_list(struct cuda *cuda, const struct steps *t)
+{
+    struct scratch *s = t->s;
+    int rc;
+
+    if ((rc = bound_queries(cuda, t->scanned, t->q, &t->lists, &t->c)) < 0) return rc;
+    if ((rc = scan(cuda, t, 0)) < 0) return rc;
+    if ((rc = candidates_tighten(cuda, t->scanned, t->q, &t->c, s->d_again, s->d_any)) < 0)
+        return rc;
+    if ((rc = scan(cuda, t, 1)) < 0) return rc;
+    if ((rc = answer(cuda, t, {}, s->undone[0])) < 0) return rc;
+    if ((rc = walk_lists(cuda, t->scanned, t->q, &t->lists, &t->c, s->undone[0])) < 0) return rc;
+    return answer(cuda, t, s->undone[0], s->undone[1]);
+}
+
+static int search_by_query(struct cuda *cuda, const struct steps *t)
+{
+    int rc = walk_lists(cuda, t->scanned, t->q, &t->lists, &t->c, {});
+
+    return rc < 0 ? rc : answer(cuda, t, {}, t->s->undone[1]);
+}
+
 /* All steps for the queries on the device. */
 static int search_queries(struct cuda *cuda, struct lists *l, int64_t n, int k, int nprobe)
 {
     struct scratch *s = l->scratch;
     struct queries *q = &s->queries;
-    struct candidates c = s->candidates;
-    struct walk walk = {nprobe, s->d_probe, s->d_near};
-    struct visits_of of = {.n = n,
-                           .nprobe = nprobe,
-                           .d_probe = s->d_probe,
-                           .d_dist = l->desc.m ? s->d_near : NULL,
-                           .d_square = q->rows.d_square,
-                           .d_scale = &s->coarse.space.d_facts->scale,
-                           .d_tau = c.d_tau};
+    struct walk walk = {.nprobe = nprobe,
+                        .d_probe = s->d_probe,
+                        .d_near = s->d_near,
+                        .expected = l->n * nprobe / l->desc.nlist};
+    struct steps t = {l, s, &s->scanned, q, s->candidates, walk};
     int path = cuda->search_path, rc;
+    struct undone undone = s->undone[1];
 
     q->n = q->rows.n = n;
-    c.k = k;
+    t.c.k = k;
     if (path == SEARCH_AUTO) path = is_sparse(l, n, nprobe) ? SEARCH_BY_QUERY : SEARCH_BY_LIST;
-    if (path == SEARCH_BY_QUERY) c.cap = widest(&c, n, s->group);
-    if (cuda->search_cap && cuda->search_cap < c.cap) c.cap = keys_room(cuda->search_cap + 1) / 2;
+    if (path == SEARCH_BY_QUERY) t.c.cap = widest(&t.c, n, s->group);
+    if (cuda->search_cap && cuda->search_cap < t.c.cap)
+        t.c.cap = keys_room(cuda->search_cap + 1) / 2;
     if ((rc = coarse_search(cuda, &s->coarse, q, nprobe, s->d_probe, s->d_near)) < 0) return rc;
-    if (path == SEARCH_PLAINLY)
-        return plain_search(cuda, &s->scanned.lists, q->d_q, n, {}, s->d_probe, nprobe, k,
-                            &s->answers);
-    if (path == SEARCH_BY_QUERY) {
-        if ((rc = walk_lists(cuda, &s->scanned, q, &walk, &c, {})) < 0) return rc;
-        if ((rc = candidates_answer(cuda, &s->scanned, q, &c, {}, l->desc.nlist, &s->answers,
-                                    s->undone[1])) < 0)
-            return rc;
-    } else {
-        if ((rc = walk_bound(cuda, &s->scanned, q, &walk, &c)) < 0) return rc;
-        if ((rc = visits_make(cuda, &s->visits, &of, l->desc.nlist,
-                              (const int64_t *)l->offset.ptr)) < 0)
-            return rc;
-        if ((rc = scan_lists(cuda, &s->scanned, q, &s->visits, &c)) < 0) return rc;
-        if ((rc = candidates_answer(cuda, &s->scanned, q, &c, {}, l->desc.nlist, &s->answers,
-                                    s->undone[0])) < 0)
-            return rc;
-        if ((rc = walk_lists(cuda, &s->scanned, q, &walk, &c, s->undone[0])) < 0) return rc;
-        if ((rc = candidates_answer(cuda, &s->scanned, q, &c, s->undone[0], l->desc.nlist,
-                                    &s->answers, s->undone[1])) < 0)
-            return rc;
-    }
-    return plain_search(cuda, &s->scanned.lists, q->d_q, n, s->undone[1], s->d_probe, nprobe, k,
+    if (path == SEARCH_BY_LIST) rc = search_by_list(cuda, &t);
+    if (path == SEARCH_BY_QUERY) rc = search_by_query(cuda, &t);
+    if (path == SEARCH_PLAINLY) undone = {};
+    if (rc < 0) return rc;
+    return plain_search(cuda, &s->scanned.lists, q->d_q, n, undone, s->d_probe, nprobe, k,
                         &s->answers);
 }
 

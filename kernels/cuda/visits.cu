@@ -17,14 +17,21 @@ void visits_room(struct visits *v, int64_t nlist, int64_t pairs, struct room *r)
     v->d_total = room_take<struct visits_total>(r, 1);
 }
 
+/* The list of pair p, or -1 where there is none. */
+__device__ __forceinline__ int32_t list_of_pair(const struct visits_of &of, int64_t p)
+{
+    return of.d_again && !of.d_again[p / of.nprobe] ? -1 : of.d_probe[p];
+}
+
 /* A thread a pair: 4 bytes read, 4 written, an atomic. */
 __global__ static void count_pairs(struct visits_of of, int32_t *count, int32_t *rank)
 {
     int64_t stride = (int64_t)gridDim.x * THREADS;
 
+    if (of.d_again && !*of.d_any) return;
     for (int64_t p = (int64_t)blockIdx.x * THREADS + threadIdx.x; p < of.n * of.nprobe;
          p += stride) {
-        int32_t list = of.d_probe[p];
+        int32_t list = list_of_pair(of, p);
 
         if (list >= 0) rank[p] = atomicAdd(count + list, 1);
     }
@@ -89,15 +96,15 @@ __global__ static void place_pairs(struct visits_of of, const int64_t *offset, c
                                    const int32_t *rank, struct pair *pair)
 {
     int64_t stride = (int64_t)gridDim.x * THREADS;
-    float scale = *of.d_scale;
 
+    if (of.d_again && !*of.d_any) return;
     for (int64_t p = (int64_t)blockIdx.x * THREADS + threadIdx.x; p < of.n * of.nprobe;
          p += stride) {
         int64_t query = p / of.nprobe;
-        int32_t list = of.d_probe[p];
+        int32_t list = list_of_pair(of, p);
 
         if (list < 0 || offset[list] == offset[list + 1]) continue;
-        float near = 0.5f * (of.d_dist ? of.d_dist[p] * scale * scale : of.d_square[query]);
+        float near = of.d_near ? of.d_near[p] : 0.5f * of.d_square[query];
 
         pair[first[list] + rank[p]] = {(int32_t)query, near - of.d_tau[query]};
     }

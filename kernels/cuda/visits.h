@@ -25,6 +25,14 @@ struct visit {
     int32_t unused;
 };
 
+/* A chunk of a list times a tile of its queries. */
+struct unit {
+    uint32_t row; /* the chunk's first */
+    int counts;   /* rows | queries << 16 */
+    int32_t pair; /* the tile's first */
+    int32_t list;
+};
+
 /* Counts on the device. */
 struct visits_total {
     unsigned long long visits_and_units; /* visits << 40 | units */
@@ -49,10 +57,11 @@ struct visits_of {
     int64_t n; /* queries */
     int nprobe;
     const int32_t *d_probe; /* [n][nprobe]; -1: none */
-    const float *d_dist;    /* [n][nprobe], or NULL: rows, and near is half of d_square */
+    const float *d_near;    /* [n][nprobe], or NULL: rows, and near is half of d_square */
     const float *d_square;  /* [n]: |q'|^2 */
-    const float *d_scale;   /* of the space */
     const float *d_tau;     /* [n]: e at most */
+    const int32_t *d_again; /* [n]: 0 for queries that are left out; NULL: none is */
+    const int32_t *d_any;   /* beside d_again: 0 where all are left out */
 };
 
 int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of, int64_t nlist,

@@ -14,10 +14,9 @@
 
 #include "kernels/cuda/keys.cuh"
 
-enum { THREADS = 256, WARPS = THREADS / 32, LANES = 8 };
-enum { CHUNK = 512 };                     /* vectors between two looks at the store */
+enum { THREADS = KSUB, WARPS = THREADS / 32, LANES = 8 };
+enum { CHUNK = 256 };                     /* vectors between two looks at the store */
 enum { RANKS = 128 };                     /* of a query's lists whose places are held at once */
-enum { BOUND_VECTORS = 512 };             /* that a bound is taken from, or twice k */
 enum { SHARED_MAX = 128 * 1024 };         /* of a table or a query: beside it lies the store */
 static const float FP16_UNIT = 1.0f / 64; /* of tables in fp16, so that products do not overflow */
 
@@ -26,7 +25,6 @@ struct walk_task {
     int64_t n;
     int depth, nprobe, shares;
     int room;  /* of the store */
-    int take;  /* only a bound is wanted, of so many vectors; 0: candidates of all */
     int fresh; /* there is no bound yet */
     const float *d_q;
     struct rows rows;
@@ -35,7 +33,7 @@ struct walk_task {
     const struct scan_facts *facts;
     const float *half;
     const int32_t *d_probe;
-    const float *d_dist;
+    const float *d_near;
     struct candidates c;
     struct undone only;
 };
@@ -143,12 +141,13 @@ template <enum elem E> struct scorer_rows {
 template <class T> struct scorer_codes {
     static constexpr bool by_lanes = false, fp16 = sizeof(T) == 2;
     T *table;
-    const float *x;
+    float *y;       /* [d]: what codewords are multiplied by, scaled */
+    const float *x; /* the query */
     float near, scale;
 
     static __host__ __device__ size_t bytes(const struct stored &lists)
     {
-        return (size_t)lists.m * KSUB * sizeof(T);
+        return (size_t)lists.m * KSUB * sizeof(T) + (size_t)lists.d * sizeof(float);
     }
 
     __device__ static T made(float v)
@@ -167,38 +166,55 @@ template <class T> struct scorer_codes {
             return v;
     }
 
-    /* c: NULL, or the list's centroid. A thread a codeword of each sub-quantizer in turn. */
+    /* c: NULL, or the list's centroid. A thread has its codeword of each sub-quantizer in turn. */
     __device__ void fill(const struct walk_task &t, const float *c)
     {
         int dsub = t.lists.dsub;
+        float square = c ? 0.5f : 0;
 
-        for (int i = (int)threadIdx.x; i < t.lists.m * KSUB; i += THREADS) {
-            const float *word = t.lists.books + (int64_t)i * dsub;
-            int first = i / KSUB * dsub;
-            float sum = 0;
+        for (int j = (int)threadIdx.x; j < t.lists.d; j += THREADS)
+            y[j] = (x[j] - (c ? c[j] : t.centre[j])) * scale;
+        __syncthreads();
+#pragma unroll 4
+        for (int s = 0; s < t.lists.m; s++) {
+            const float *word = t.lists.books + ((int64_t)s * KSUB + threadIdx.x) * dsub;
 
-            for (int j = 0; j < dsub; j++) {
-                float b = word[j] * scale, at = c ? c[first + j] : t.centre[first + j];
-                float y = (x[first + j] - at) * scale;
-
-                sum = fmaf(b, (c ? 0.5f * b : 0) - y, sum);
-            }
-            table[i] = made(sum);
+            table[s * KSUB + threadIdx.x] =
+                made(dsub == 4 ? part(*(const float4 *)word, y + 4 * s, square)
+                               : part(word, dsub, y + dsub * s, square));
         }
         __syncthreads();
+    }
+
+    __device__ __forceinline__ float part(const float *word, int dsub, const float *at,
+                                          float square) const
+    {
+        float sum = 0;
+
+        for (int j = 0; j < dsub; j++)
+            sum = fmaf(word[j] * scale, square * (word[j] * scale) - at[j], sum);
+        return sum;
+    }
+
+    __device__ __forceinline__ float part(float4 word, const float *at, float square) const
+    {
+        const float four[4] = {word.x, word.y, word.z, word.w};
+
+        return part(four, 4, at, square);
     }
 
     __device__ void begin(const struct walk_task &t, int64_t query, char *shared)
     {
         table = (T *)shared;
+        y = (float *)(table + t.lists.m * KSUB);
         x = t.d_q + query * t.lists.d;
         scale = t.space->scale;
         if (t.half) fill(t, NULL);
     }
 
-    __device__ void enter(const struct walk_task &t, int64_t list, float dist)
+    __device__ void enter(const struct walk_task &t, int64_t list, float list_near)
     {
-        near = 0.5f * (dist * scale) * scale;
+        near = list_near;
         if (t.half) return;
         __syncthreads(); /* the list before is done with the table */
         fill(t, t.lists.coarse + list * t.lists.d);
@@ -299,7 +315,7 @@ struct ranks {
     int64_t row[RANKS];
     int64_t rows[RANKS];
     int32_t list[RANKS];
-    float dist[RANKS];
+    float near[RANKS];
 };
 
 __device__ static void load_ranks(const struct walk_task &t, int64_t query, int first,
@@ -312,7 +328,7 @@ __device__ static void load_ranks(const struct walk_task &t, int64_t query, int 
         r->list[i] = list;
         r->row[i] = list < 0 ? 0 : t.lists.offset[list];
         r->rows[i] = list < 0 ? 0 : t.lists.offset[list + 1] - r->row[i];
-        r->dist[i] = t.d_dist[query * t.nprobe + first + i];
+        r->near[i] = t.d_near[query * t.nprobe + first + i];
     }
     __syncthreads();
 }
@@ -322,7 +338,7 @@ template <class Scorer>
 __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const struct store &s,
                            int64_t query, int share, float margin, struct ranks *r)
 {
-    int64_t turn = 0, taken = 0;
+    int64_t turn = 0;
 
     for (int rank = 0; rank < t.nprobe; rank++) {
         int i = rank % RANKS;
@@ -333,41 +349,29 @@ __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const stru
 
         turn += chunks;
         if (chunk >= chunks) continue;
-        scorer.enter(t, r->list[i], r->dist[i]);
+        scorer.enter(t, r->list[i], r->near[i]);
         for (; chunk < chunks; chunk += t.shares) {
             int64_t left = rows - chunk * CHUNK;
             int n = (int)(left < CHUNK ? left : CHUNK);
 
-            if (t.take && taken >= t.take) return true;
-            if (t.take && n > t.take - taken) n = (int)(t.take - taken);
             __syncthreads(); /* the last chunk is counted */
             if (*s.count + n > t.room && !store_tighten(s, t.c.k, margin, t.room - CHUNK))
                 return false;
             __syncthreads();
             take_chunk(t, scorer, s, r->row[i] + chunk * CHUNK, n);
-            taken += n;
         }
     }
     return true;
 }
 
-/* What e cannot express: a margin that is no number, or lists at a distance past fp32. */
+/* Whether e cannot express what this query is at: a margin that is no number, or a list. */
 __device__ static bool is_past_e(const struct walk_task &t, int64_t query, float margin)
 {
     int past = !(margin < INFINITY);
 
     for (int i = (int)threadIdx.x; t.lists.m && i < t.nprobe; i += THREADS)
-        past |=
-            t.d_probe[query * t.nprobe + i] >= 0 && !(t.d_dist[query * t.nprobe + i] < INFINITY);
+        past |= e_is_past(t.d_probe[query * t.nprobe + i], t.d_near[query * t.nprobe + i]);
     return __syncthreads_or(past);
-}
-
-/* A bound for the scan: all candidates still to be found. */
-__device__ static void end_bound(const struct walk_task &t, const struct store &s, int64_t query)
-{
-    if (threadIdx.x) return;
-    t.c.d_tau[query] = *s.bound;
-    t.c.d_count[query] = 0;
 }
 
 /* The best of this share, beside those of others. */
@@ -382,8 +386,7 @@ __device__ static void end_share(const struct walk_task &t, const struct store &
 }
 
 /*
- * Shared memory: the scorer's, then the store. take > 0: only a bound is wanted. Else candidates, within
- * the bound there is.
+ * Shared memory: the scorer's, then the store.
  */
 template <class Scorer>
 __global__ static void __launch_bounds__(THREADS)
@@ -425,13 +428,10 @@ __global__ static void __launch_bounds__(THREADS)
         fits = walk_query(t, scorer, s, query, (int)(blockIdx.x % t.shares), margin, &ranks) &&
                store_tighten(s, t.c.k, margin, t.room);
         __syncthreads();
-        if (t.take) {
-            end_bound(t, s, query);
-        } else if (fits) {
+        if (fits)
             end_share(t, s, query);
-        } else if (threadIdx.x == 0) {
+        else if (threadIdx.x == 0)
             atomicAdd(t.c.d_count + query, t.c.cap + 1);
-        }
     }
 }
 
@@ -482,7 +482,6 @@ static struct walk_task task_of(const struct scanned *s, const struct queries *q
             .nprobe = w->nprobe,
             .shares = 1,
             .room = 0,
-            .take = 0,
             .fresh = 0,
             .d_q = q->d_q,
             .rows = q->rows,
@@ -491,29 +490,21 @@ static struct walk_task task_of(const struct scanned *s, const struct queries *q
             .facts = s->d_facts,
             .half = s->d_half,
             .d_probe = w->d_probe,
-            .d_dist = w->d_dist,
+            .d_near = w->d_near,
             .c = *c,
             .only = {}};
 }
 
-int walk_bound(struct cuda *cuda, const struct scanned *s, const struct queries *q,
-               const struct walk *w, const struct candidates *c)
+/* Blocks a query: as many as keep the device busy, have a chunk each, and whose candidates have room. */
+static int shares_of(const struct cuda *cuda, int64_t n, const struct walk *w,
+                     const struct candidates *c)
 {
-    struct walk_task t = task_of(s, q, w, c);
+    int64_t want = (4 * (int64_t)cuda->sms + n - 1) / n, room = c->cap / (2 * c->k);
+    int64_t chunks = w->expected / CHUNK + w->nprobe;
 
-    t.fresh = 1;
-    t.take = 2 * c->k > BOUND_VECTORS ? 2 * c->k : BOUND_VECTORS;
-    t.room = keys_room(t.take);
-    return run(cuda, s, t, q->n);
-}
-
-/* Blocks a query: as many as keep the device busy, and as their candidates have room. */
-static int shares_of(const struct cuda *cuda, int64_t n, const struct candidates *c)
-{
-    int64_t want = (4 * (int64_t)cuda->sms + n - 1) / n, most = c->cap / (2 * c->k);
-
-    if (most < 1) most = 1;
-    return (int)(want < most ? want : most);
+    if (want > room) want = room;
+    if (want > chunks) want = chunks;
+    return want < 1 ? 1 : (int)want;
 }
 
 int walk_lists(struct cuda *cuda, const struct scanned *s, const struct queries *q,
@@ -528,8 +519,8 @@ int walk_lists(struct cuda *cuda, const struct scanned *s, const struct queries 
     if (t.fresh && (rc = CU(cudaMemsetAsync(c->d_count, 0, (size_t)q->n * sizeof *c->d_count,
                                             cuda->stream))) < 0)
         return rc;
-    t.room = c->cap < 2 * CHUNK ? 2 * CHUNK : c->cap;
-    t.shares = only.d_n ? 1 : shares_of(cuda, q->n, c);
+    t.room = keys_room(2 * c->k + CHUNK);
+    t.shares = only.d_n ? 1 : shares_of(cuda, q->n, w, c);
     blocks = only.d_n && q->n > 2 * cuda->sms ? 2 * cuda->sms : q->n;
     return run(cuda, s, t, blocks * t.shares);
 }
