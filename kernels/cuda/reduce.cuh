@@ -159,13 +159,14 @@ template <int PARTS> struct reduce_groups {
  * wait for memory, nor is each element looked at: a lane's 8 scores in a row and a quarter of the
  * tile are a unit, and those that have a hit go into the warp's queue as they are. When there are
  * 32, each lane picks the hits of one; hits go to the rows' rooms between a block's works, where all
- * wait anyway, or when there are too many: as many atomics as there are hits travel at once.
+ * wait anyway, or when there are too many: 128 of them travel at once. A unit is known by 32 bits,
+ * in which there is room for 2^30 columns.
  */
 struct reduce_collect {
     struct collected out;
     int64_t n_columns;
 
-    enum { UNITS = 32, HITS = 200, IN_FLIGHT = (HITS + 31) / 32 };
+    enum { UNITS = 32, HITS = 200, IN_FLIGHT = 4 };
 
     /* Of a warp. Hits are picked already, units are not. */
     struct queue {
@@ -213,21 +214,24 @@ struct reduce_collect {
     /* By the whole warp: each hit to a place in its row's room. */
     __device__ __forceinline__ void flush(struct queue *q, int hits) const
     {
-        int lane = (int)(threadIdx.x % 32), place[IN_FLIGHT];
-
         __syncwarp();
-#pragma unroll
-        for (int i = 0; i < IN_FLIGHT; i++)
-            if (32 * i + lane < hits) place[i] = atomicAdd(out.d_count + q->row[32 * i + lane], 1);
-#pragma unroll
-        for (int i = 0; i < IN_FLIGHT; i++) {
-            int at = 32 * i + lane;
+        for (int first = (int)(threadIdx.x % 32); first < hits; first += 32 * IN_FLIGHT) {
+            int place[IN_FLIGHT];
 
-            if (at >= hits || place[i] >= out.cap) continue;
-            int64_t to = (int64_t)q->row[at] * out.cap + place[i];
+#pragma unroll
+            for (int i = 0; i < IN_FLIGHT; i++)
+                if (first + 32 * i < hits)
+                    place[i] = atomicAdd(out.d_count + q->row[first + 32 * i], 1);
+#pragma unroll
+            for (int i = 0; i < IN_FLIGHT; i++) {
+                int at = first + 32 * i;
 
-            out.d_column[to] = q->column[at];
-            if (out.d_score) out.d_score[to] = q->hit_score[at];
+                if (at >= hits || place[i] >= out.cap) continue;
+                int64_t to = (int64_t)q->row[at] * out.cap + place[i];
+
+                out.d_column[to] = q->column[at];
+                if (out.d_score) out.d_score[to] = q->hit_score[at];
+            }
         }
         __syncwarp(); /* all is read before it is overwritten */
     }
@@ -356,7 +360,7 @@ struct reduce_collect {
     {
         int units = s.queue->units, hits = s.queue->hits;
 
-        if (!units) return;
+        if (!units && hits <= HITS / 4) return;
         hits = pick(s.queue, units, hits);
         if (hits > HITS / 4) {
             flush(s.queue, hits);
