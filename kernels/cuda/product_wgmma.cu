@@ -5,6 +5,7 @@
  *         memory, 6 to 8 ahead; each of the others has 128 rows in registers, as fp16 operands, and
  *         multiplies them by each tile as two sets of 64 rows: while the tensor cores do one set,
  *         the other is reduced.
+ *         What the stages leave of shared memory is the reducers', some 3.8 KB a warp.
  * Bytes   A tile is depth * 256 bytes out of the L2 for 2 * 256 * 128 * depth operations; rows once.
  * Bound   The tensor cores: 4096 operations a clock and multiprocessor. The reduction takes a
  *         quarter of the issue slots beside them at depth 128, half of them at 64.

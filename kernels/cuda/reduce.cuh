@@ -158,9 +158,9 @@ template <int PARTS> struct reduce_groups {
  * The columns at or above each row's threshold. While a product waits for its registers nothing may
  * wait for memory, nor is each element looked at: a lane's 8 scores in a row and a quarter of the
  * tile are a unit, and those that have a hit go into the warp's queue as they are. When there are
- * 32, each lane picks the hits of one; hits go to the rows' rooms between a block's works, where all
- * wait anyway, or when there are too many: 128 of them travel at once. A unit is known by 32 bits,
- * in which there is room for 2^30 columns.
+ * 32, each lane picks the hits of one. Hits go to the rows' rooms between a block's parts of the
+ * work, where all wait anyway, or when there are too many: 128 of them travel at once. A unit is
+ * known by 32 bits, in which there is room for 2^30 columns.
  */
 struct reduce_collect {
     struct collected out;
@@ -239,13 +239,14 @@ struct reduce_collect {
     /* Which scores of a unit pass and are no padding's: a bit each. */
     __device__ __forceinline__ uint32_t find_hits(const struct queue *q, int at) const
     {
-        const int *score = (const int *)q->score[at];
+        const float *score = (const float *)q->score[at];
         uint32_t unit = q->unit[at], hits = 0;
         int below = q->below[unit >> 2 & 31];
 
 #pragma unroll
         for (int e = 0; e < GROUP_COLS; e++)
-            if (score[e] > below && unit_column(unit, e) < n_columns) hits |= 1u << e;
+            if (__float_as_int(score[e]) > below && unit_column(unit, e) < n_columns)
+                hits |= 1u << e;
         return hits;
     }
 
@@ -277,7 +278,7 @@ struct reduce_collect {
         return hits;
     }
 
-    /* hot: bit 2 g + r where unit (g, r) has a hit; those that find room in the queue are cleared. */
+    /* hot: bit 2 g + r where unit (g, r) has a hit; cleared where it finds room in the queue. */
     __device__ __forceinline__ void append(const state &s, const float (&acc)[64],
                                            const float2 *norm, int tile, uint32_t &hot,
                                            int &units) const
