@@ -1,32 +1,36 @@
 /*
  * The coarse step at the speed of the tensor cores. For a slice of queries at a time:
  *
- * (1) the fused product leaves the best score of each group of centroids; (2) of a query's groups the
- * nprobe-th best, less the margin, is its threshold: nprobe centroids at least are that good, one a group;
- * (3) the product once more collects the centroids past it, a few more than nprobe; (4) their exact
- * distances are sorted. Groups are of 32 where these are several times nprobe, so that few of the
- * nearest share one, else of 8.
+ * (1) the fused product leaves the best score of each group of centroids; (2) of a query's groups
+ * the nprobe-th best or one hardly worse, less the margin, is its threshold: nprobe centroids at
+ * least are that good, one a group; (3) the product once more collects the centroids past it and
+ * their scores, a few more than nprobe; (4) those are sorted by score, and exact distances decide
+ * only among what is within the margin of the nprobe-th: conversions to fp64, at a sixteenth of the
+ * rate of other things, took most of the time when all were measured. Groups are of 32 where these
+ * are several times nprobe, so that few of the nearest share one, else of 8.
  *
  * Where a query collects more than fits (values that fp16 makes nothing of), all its distances are
- * taken: slow, and as exact. So are those of nearly as many lists as groups, and of a few queries
- * alone, where a product would be idle.
+ * taken (exhaustive.cu): slow, and as exact. So are those of nearly as many lists as groups, and of
+ * a few queries alone, where a product would be idle.
  */
 #include "kernels/cuda/coarse.h"
 
 #include <cmath>
 
 #include "kernels/cuda/exact.cuh"
+#include "kernels/cuda/exhaustive.h"
 #include "kernels/cuda/keys.cuh"
 
-enum { THREADS = 256, LANES = 8 };
-enum { WIDE_THREADS = 1024, WIDE_WARPS = WIDE_THREADS / 32 };
+enum { THREADS = 256, WARPS = THREADS / 32, LANES = 8 };
 enum { WIDE_ROWS = 64 };   /* queries searched exhaustively at once, at most */
 enum { FEW = 8 };          /* queries that are searched exhaustively, whatever nprobe is */
 enum { FOUND_MAX = 8192 }; /* centroids collected for a query, at most: what shared memory sorts */
+enum { FOUND_WARP = 512 }; /* as many, and a warp's registers sort them */
+enum { GROUPS_WARP = 64 }; /* groups that a lane keeps in registers, at most */
 
 /* ---- room ---- */
 
-/* Parts of a lane's columns that are a group each; 0: nprobe is too near to the number of groups. */
+/* Parts of a lane's columns that are a group each; 0: nprobe is too near the number of groups. */
 static int group_parts(int64_t nlist, int nprobe)
 {
     if (4 * (int64_t)nprobe <= nlist / 32) return 1;
@@ -60,6 +64,7 @@ static void slice_room(struct coarse *c, struct room *r)
     }
     c->best.d_best = room_take<float>(r, c->slice * product_groups_of(c->columns.tiles, most));
     c->found.d_column = room_take<int32_t>(r, c->slice * cap);
+    c->found.d_score = room_take<float>(r, c->slice * cap);
     c->found.d_count = room_take<int32_t>(r, c->slice);
     c->d_threshold = room_take<float>(r, c->slice);
     c->undone.d_query = room_take<int32_t>(r, c->slice);
@@ -98,207 +103,251 @@ int coarse_make(struct cuda *cuda, struct coarse *c, const float *d_c)
 
 /* ---- by products ---- */
 
-/* A block a query: the score that nprobe groups reach, less the margin. */
-__global__ static void set_thresholds(const struct product_facts *facts, struct rows rows,
-                                      struct group_best best, int64_t groups, int nprobe,
-                                      float *threshold, int32_t *count)
+/* What thresholds are made of and where they go. */
+struct thresholds {
+    const struct product_facts *facts;
+    struct rows rows;
+    const float *best; /* [rows][groups] */
+    int64_t groups;
+    int nprobe;
+    float *threshold;
+    int32_t *count;
+};
+
+/* The score that nprobe groups reach, less the margin. */
+static __device__ void set_threshold(const struct thresholds &t, int64_t query, float score)
+{
+    float length = t.rows.d_length[query];
+    float margin = product_margin(t.facts, t.rows.depth, length, t.rows.d_err[query]);
+
+    t.count[query] = 0;
+    t.threshold[query] = isnan(length) ? INFINITY : fmaxf(score - margin, 0);
+}
+
+/*
+ * A warp a query, K groups a lane. A score that hardly more than nprobe groups reach will do: it
+ * lets a few more centroids pass. A group that scores 0 has no centroids.
+ */
+template <int K>
+__global__ static void __launch_bounds__(THREADS)
+    set_thresholds(__grid_constant__ const struct thresholds t)
+{
+    int64_t query = blockIdx.x * (int64_t)WARPS + threadIdx.x / 32;
+    uint32_t lane = threadIdx.x % 32, key[K], bound;
+    struct keys_warp team;
+
+    if (query >= t.rows.n) return;
+    const int *score = (const int *)t.best + query * t.groups;
+
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+        int at = 32 * k + lane < t.groups ? score[32 * k + lane] : 0;
+
+        key[k] = at ? (uint32_t)(INT_MAX - at) : NO_BOUND;
+    }
+    bound = keys_bound(key, (uint32_t)t.nprobe, (uint32_t)(t.nprobe + t.nprobe / 32), team);
+    if (lane == 0)
+        set_threshold(t, query, bound == NO_BOUND ? 0 : __int_as_float(INT_MAX - (int)bound));
+}
+
+/* A block a query, for any number of groups. */
+__global__ static void set_wide_thresholds(__grid_constant__ const struct thresholds t)
 {
     int64_t query = blockIdx.x, equal;
-    const int *score = (const int *)best.d_best + query * groups;
-    float length = rows.d_length[query];
-    float margin = product_margin(facts, rows.depth, length, rows.d_err[query]);
-    uint32_t nth =
-        keys_nth(groups, nprobe, &equal, [=](int64_t j) { return (uint32_t)(INT_MAX - score[j]); });
+    const int *score = (const int *)t.best + query * t.groups;
+    uint32_t nth = keys_nth(t.groups, t.nprobe, &equal,
+                            [=](int64_t j) { return (uint32_t)(INT_MAX - score[j]); });
 
-    if (threadIdx.x) return;
-    count[query] = 0;
-    threshold[query] =
-        isnan(length) ? INFINITY : fmaxf(__int_as_float(INT_MAX - (int)nth) - margin, 0);
+    if (threadIdx.x == 0) set_threshold(t, query, __int_as_float(INT_MAX - (int)nth));
+}
+
+static int find_thresholds(struct cuda *cuda, const struct thresholds *t)
+{
+    unsigned blocks = (unsigned)((t->rows.n + WARPS - 1) / WARPS);
+
+    if (t->groups <= 16 * 32)
+        set_thresholds<16><<<blocks, THREADS, 0, cuda->stream>>>(*t);
+    else if (t->groups <= 32 * 32)
+        set_thresholds<32><<<blocks, THREADS, 0, cuda->stream>>>(*t);
+    else if (t->groups <= GROUPS_WARP * 32)
+        set_thresholds<GROUPS_WARP><<<blocks, THREADS, 0, cuda->stream>>>(*t);
+    else
+        set_wide_thresholds<<<(unsigned)t->rows.n, THREADS, 0, cuda->stream>>>(*t);
+    return cuda_launched(cuda, "set_thresholds");
+}
+
+/* What is settled: of queries in their order, from what they collected. */
+struct settling {
+    const struct product_facts *facts;
+    struct rows rows;
+    const float *c, *q; /* the centroids, [n][d] queries */
+    int d, nprobe;
+    struct collected found;
+    int32_t *probe;
+    float *near;
+    struct undone undone;
+};
+
+/* A team is a warp or a block. */
+template <int TEAM> static __device__ __forceinline__ void sync_team()
+{
+    if constexpr (TEAM == 32)
+        __syncwarp();
+    else
+        __syncthreads();
+}
+
+template <int TEAM> static __device__ __forceinline__ void sort_team(uint64_t *keys, int n)
+{
+    if constexpr (TEAM == 32)
+        keys_sort_warp<FOUND_WARP / 32>(keys, n);
+    else
+        keys_sort(keys, n);
+}
+
+/* A centroid's key by its score: the best comes first. */
+static __device__ __forceinline__ uint64_t score_key(float score, int32_t list)
+{
+    return (uint64_t)(INT_MAX - __float_as_int(score)) << 32 | (uint32_t)list;
+}
+
+static __device__ __forceinline__ float key_score(uint64_t key)
+{
+    return __int_as_float(INT_MAX - (int)(key >> 32));
+}
+
+/* The first of lo ... hi - 1 that `is` not, if it is for those before; else hi. */
+template <class Is> static __device__ int first_not(int lo, int hi, Is is)
+{
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+
+        if (is(mid))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
 }
 
 /*
- * A block a query: exact distances to the centroids it collected, eight lanes each, sorted. Shared memory:
- * a key for each that there is room for. What did not fit is left to the exhaustive search.
+ * Of the lists keys[first ... end - 1] those that come first by (distance, list), to the query's
+ * places from first on; false: their distances do not say. Distances go to keys[0] ..., a round of
+ * them once all have read what that round is of; what later rounds are of lies behind.
  */
-__global__ static void settle_lists(const float *c, int d, const float *q, struct collected found,
-                                    int nprobe, int32_t *probe, float *dist, struct undone undone)
+template <int TEAM>
+static __device__ bool settle_rest(const struct settling &s, int64_t query, uint64_t *keys,
+                                   int first, int end)
+{
+    int me = (int)threadIdx.x % TEAM, count = end - first, want = s.nprobe - first;
+    float scale = s.facts->scale;
+
+    for (int at = 0; at < count; at += TEAM / LANES) {
+        int i = at + me / LANES;
+        uint32_t list = key_number(keys[first + min(i, count - 1)]);
+
+        sync_team<TEAM>();
+        float exact =
+            exact_by_lanes<LANES>(ELEM_F32, s.q, query * s.d, s.c + (int64_t)list * s.d, s.d);
+
+        if (me % LANES == 0 && i < count) keys[i] = key_of(exact, list);
+    }
+    sort_team<TEAM>(keys, count);
+    if (!(key_value(keys[want - 1]) < INFINITY)) return false;
+    for (int i = me; i < want; i += TEAM) {
+        s.probe[query * s.nprobe + first + i] = (int32_t)key_number(keys[i]);
+        s.near[query * s.nprobe + first + i] = coarse_near(key_value(keys[i]), scale);
+    }
+    return true;
+}
+
+/*
+ * What a query collected, sorted by score: lists that score better than the nprobe-th by more than
+ * the margin are in, those that score as much worse are out, and distances decide among the others.
+ * False: scores say nothing here. That is so, too, where the nprobe-th distance may be past fp32,
+ * since lists at +inf are in order of their numbers.
+ */
+template <int TEAM>
+static __device__ bool settle_found(const struct settling &s, int64_t query, float margin,
+                                    uint64_t *keys)
+{
+    int me = (int)threadIdx.x % TEAM, count = s.found.d_count[query], sure = s.nprobe, end = sure;
+    float half = product_offset(s.facts) + 0.5f * s.rows.d_square[query], last;
+    double scale = s.facts->scale;
+
+    if (count > s.found.cap || count < s.nprobe || !(margin < INFINITY)) return false;
+    for (int64_t i = me, from = query * s.found.cap; i < count; i += TEAM)
+        keys[i] = score_key(s.found.d_score[from + i], s.found.d_column[from + i]);
+    sort_team<TEAM>(keys, count);
+    last = key_score(keys[s.nprobe - 1]);
+    if (!(last > 0 && last < INFINITY)) return false;
+    if ((2.0 * (half - last) + 3.0 * margin) / (scale * scale) > 1e38) return false;
+    if (count > s.nprobe && last - key_score(keys[s.nprobe]) <= margin) {
+        sure = first_not(0, sure, [=](int i) { return key_score(keys[i]) - last > margin; });
+        end =
+            first_not(s.nprobe, count, [=](int i) { return last - key_score(keys[i]) <= margin; });
+    }
+    for (int i = me; i < sure; i += TEAM) {
+        s.probe[query * s.nprobe + i] = (int32_t)key_number(keys[i]);
+        s.near[query * s.nprobe + i] = fmaxf(half - key_score(keys[i]), 0);
+    }
+    return end == s.nprobe || settle_rest<TEAM>(s, query, keys, sure, end);
+}
+
+/* By a team. What is not settled is left to the exhaustive search. */
+template <int TEAM>
+static __device__ void settle_query(const struct settling &s, int64_t query, uint64_t *keys)
+{
+    int me = (int)threadIdx.x % TEAM;
+    float length = s.rows.d_length[query];
+    float margin = product_margin(s.facts, s.rows.depth, length, s.rows.d_err[query]);
+
+    if (isnan(length)) {
+        for (int i = me; i < s.nprobe; i += TEAM) {
+            s.probe[query * s.nprobe + i] = -1;
+            s.near[query * s.nprobe + i] = INFINITY;
+        }
+        return;
+    }
+    if (!settle_found<TEAM>(s, query, margin, keys) && me == 0)
+        s.undone.d_query[atomicAdd(s.undone.d_n, 1)] = (int32_t)query;
+}
+
+/* A warp a query where a warp's registers sort what a query may have collected, else a block.
+   Shared memory: a key for each that there is room for. */
+__global__ static void __launch_bounds__(THREADS)
+    settle_by_warps(__grid_constant__ const struct settling s)
 {
     extern __shared__ uint64_t keys[];
-    int64_t query = blockIdx.x;
-    int count = found.d_count[query], lane = (int)(threadIdx.x % LANES);
+    int warp = (int)threadIdx.x / 32;
+    int64_t query = blockIdx.x * (int64_t)WARPS + warp;
 
-    if (count > found.cap) {
-        if (threadIdx.x == 0) undone.d_query[atomicAdd(undone.d_n, 1)] = (int32_t)query;
-        return;
-    }
-    for (int at = 0; at < count; at += THREADS / LANES) {
-        int i = at + (int)threadIdx.x / LANES;
-        int64_t list = found.d_column[query * found.cap + min(i, count - 1)];
-        float exact = exact_by_lanes<LANES>(ELEM_F32, q, query * d, c + list * d, d);
-
-        if (lane == 0 && i < count) keys[i] = key_of(exact, (uint32_t)list);
-    }
-    keys_sort(keys, count);
-    if (count &&
-        key_value(keys[nprobe - 1]) == INFINITY) { /* then lists that score worse rank alike */
-        if (threadIdx.x == 0) undone.d_query[atomicAdd(undone.d_n, 1)] = (int32_t)query;
-        return;
-    }
-    for (int i = (int)threadIdx.x; i < nprobe; i += THREADS) {
-        probe[query * nprobe + i] = i < count ? (int32_t)key_number(keys[i]) : -1;
-        dist[query * nprobe + i] = i < count ? key_value(keys[i]) : INFINITY;
-    }
+    if (query < s.rows.n) settle_query<32>(s, query, keys + warp * s.found.cap);
 }
 
-/* ---- exhaustively ---- */
-
-/* out[j] = |q - c[j]|^2 for lists j of a share of all: eight lanes each. */
-static __device__ void measure_share(const float *c, int64_t nlist, int d, const float *q,
-                                     int64_t first, int64_t stride, float *out)
+__global__ static void __launch_bounds__(THREADS)
+    settle_by_blocks(__grid_constant__ const struct settling s)
 {
-    for (int64_t j = first - threadIdx.x % 32 / LANES; j < nlist; j += stride) {
-        int64_t list = j + threadIdx.x % 32 / LANES;
-        float exact = exact_by_lanes<LANES>(ELEM_F32, q, 0, c + min(list, nlist - 1) * d, d);
+    extern __shared__ uint64_t keys[];
 
-        if (threadIdx.x % LANES == 0 && list < nlist) out[list] = exact;
-    }
+    settle_query<THREADS>(s, blockIdx.x, keys);
 }
 
-/* All distances of a few queries, blockIdx.y each. */
-__global__ static void measure_lists(const float *c, int64_t nlist, int d, const float *q,
-                                     float *all)
+static int settle_lists(struct cuda *cuda, const struct settling *s)
 {
-    int64_t first = ((int64_t)blockIdx.x * THREADS + threadIdx.x) / LANES;
-
-    measure_share(c, nlist, d, q + (int64_t)blockIdx.y * d, first,
-                  (int64_t)gridDim.x * (THREADS / LANES), all + blockIdx.y * nlist);
-}
-
-/*
- * How many threads before this one have flag set; *total: how many in all. Two numbers at once: a is
- * counted in the lower half, b in the upper.
- */
-static __device__ uint32_t rank_flags(bool a, bool b, uint32_t *total)
-{
-    __shared__ uint32_t warp_sum[WIDE_WARPS];
-    unsigned below = (1u << threadIdx.x % 32) - 1;
-    unsigned in_a = __ballot_sync(WARP_ALL, a), in_b = __ballot_sync(WARP_ALL, b);
-    uint32_t rank = __popc(in_a & below) | (uint32_t)__popc(in_b & below) << 16;
-
-    if (threadIdx.x % 32 == 0)
-        warp_sum[threadIdx.x / 32] = __popc(in_a) | (uint32_t)__popc(in_b) << 16;
-    __syncthreads();
-    *total = 0;
-    for (unsigned w = 0; w < WIDE_WARPS; w++) {
-        if (w < threadIdx.x / 32) rank += warp_sum[w];
-        *total += warp_sum[w];
-    }
-    __syncthreads();
-    return rank;
-}
-
-/* The nprobe smallest of key[nlist], and of equal ones the lower lists: smaller ones first, not sorted. */
-static __device__ void select_lists(const uint32_t *key, int64_t nlist, int nprobe, int32_t *probe,
-                                    float *dist)
-{
-    int64_t equal, smaller, seen_smaller = 0, seen_equal = 0;
-    uint32_t last = keys_nth(nlist, nprobe, &equal, [=](int64_t j) { return key[j]; }), total;
-
-    smaller = nprobe - equal;
-    for (int64_t from = 0; from < nlist; from += WIDE_THREADS) {
-        int64_t j = from + threadIdx.x, at;
-        bool is_smaller = j < nlist && key[j] < last, is_equal = j < nlist && key[j] == last;
-        uint32_t rank = rank_flags(is_smaller, is_equal, &total);
-        int64_t nth_equal = seen_equal + (rank >> 16);
-
-        at = is_smaller ? seen_smaller + (rank & 0xffff) : smaller + nth_equal;
-        if (is_smaller || (is_equal && nth_equal < equal)) {
-            probe[at] = (int32_t)j;
-            dist[at] = __uint_as_float(key[j]);
-        }
-        seen_smaller += total & 0xffff;
-        seen_equal += total >> 16;
-    }
-    __syncthreads();
-}
-
-/* The selected lists sorted, as far as shared memory does that; else the nearest to the front. */
-static __device__ void order_lists(int nprobe, int32_t *probe, float *dist, uint64_t *keys)
-{
-    int many = nprobe > COARSE_SORTED, room = many ? WIDE_THREADS : nprobe;
-
-    for (int i = (int)threadIdx.x; i < room; i += WIDE_THREADS)
-        keys[i] = i < nprobe ? key_of(dist[i], (uint32_t)i) : NO_KEY;
-    for (int i = (int)threadIdx.x + WIDE_THREADS; many && i < nprobe; i += WIDE_THREADS)
-        keys[threadIdx.x] = min(keys[threadIdx.x], key_of(dist[i], (uint32_t)i));
-    if (!many)
-        for (int i = (int)threadIdx.x; i < nprobe; i += WIDE_THREADS)
-            keys[i] = key_of(dist[i], (uint32_t)probe[i]);
-    keys_sort(keys, room);
-    if (many) {
-        if (threadIdx.x) return;
-        uint32_t nearest = key_number(keys[0]);
-        int32_t list = probe[nearest];
-
-        probe[nearest] = probe[0], probe[0] = list;
-        dist[nearest] = dist[0], dist[0] = key_value(keys[0]);
-        return;
-    }
-    for (int i = (int)threadIdx.x; i < nprobe; i += WIDE_THREADS) {
-        probe[i] = (int32_t)key_number(keys[i]);
-        dist[i] = key_value(keys[i]);
-    }
-}
-
-/*
- * A block a query at a time, of *undone.d_n where that is given and else of n: all distances (`measured`:
- * they are there already), of which the smallest are chosen.
- */
-__global__ static void __launch_bounds__(WIDE_THREADS)
-    search_all(const float *c, int64_t nlist, int d, const float *q, int64_t n,
-               struct undone undone, bool measured, float *all, int nprobe, int32_t *probe,
-               float *dist)
-{
-    __shared__ uint64_t keys[COARSE_SORTED];
-    float *mine = all + blockIdx.x * nlist;
-
-    if (undone.d_n) n = *undone.d_n;
-    for (int64_t u = blockIdx.x; u < n; u += gridDim.x) {
-        int64_t query = undone.d_n ? undone.d_query[u] : u;
-        const float *x = q + query * d;
-        int odd = 0;
-
-        for (int j = (int)threadIdx.x; j < d; j += WIDE_THREADS)
-            odd |= !isfinite(x[j]);
-        odd = __syncthreads_or(odd);
-        if (odd) {
-            for (int i = (int)threadIdx.x; i < nprobe; i += WIDE_THREADS) {
-                probe[query * nprobe + i] = -1;
-                dist[query * nprobe + i] = INFINITY;
-            }
-            continue;
-        }
-        if (!measured)
-            measure_share(c, nlist, d, x, threadIdx.x / LANES, WIDE_THREADS / LANES, mine);
-        __syncthreads();
-        select_lists((const uint32_t *)mine, nlist, nprobe, probe + query * nprobe,
-                     dist + query * nprobe);
-        order_lists(nprobe, probe + query * nprobe, dist + query * nprobe, keys);
-        __syncthreads();
-    }
-}
-
-static int search_few(struct cuda *cuda, struct coarse *c, const struct queries *q, int nprobe,
-                      int32_t *d_probe, float *d_dist)
-{
-    dim3 grid(cuda_grid(cuda, c->nlist, THREADS / LANES), (unsigned)q->n);
+    size_t bytes = (size_t)s->found.cap * sizeof(uint64_t);
     int rc;
 
-    measure_lists<<<grid, THREADS, 0, cuda->stream>>>(c->d_c, c->nlist, c->d, q->d_q, c->d_all);
-    if ((rc = cuda_launched(cuda, "measure_lists")) < 0) return rc;
-    search_all<<<(unsigned)q->n, WIDE_THREADS, 0, cuda->stream>>>(
-        c->d_c, c->nlist, c->d, q->d_q, q->n, {}, true, c->d_all, nprobe, d_probe, d_dist);
-    return cuda_launched(cuda, "search_all");
+    if (s->found.cap <= FOUND_WARP) {
+        settle_by_warps<<<(unsigned)((s->rows.n + WARPS - 1) / WARPS), THREADS, WARPS * bytes,
+                          cuda->stream>>>(*s);
+        return cuda_launched(cuda, "settle_by_warps");
+    }
+    if ((rc = CU(cudaFuncSetAttribute(settle_by_blocks, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      (int)bytes))) < 0)
+        return rc;
+    settle_by_blocks<<<(unsigned)s->rows.n, THREADS, bytes, cuda->stream>>>(*s);
+    return cuda_launched(cuda, "settle_by_blocks");
 }
 
 /* ---- the step ---- */
@@ -314,69 +363,57 @@ static struct rows rows_from(const struct rows *x, int64_t first, int64_t n)
 }
 
 static int search_slice(struct cuda *cuda, struct coarse *c, const float *d_q,
-                        const struct rows *rows, int nprobe, int32_t *d_probe, float *d_dist)
+                        const struct rows *rows, int nprobe, int32_t *d_probe, float *d_near)
 {
-    int64_t groups;
+    struct thresholds thresholds;
+    struct settling settling;
     int rc;
 
     c->best.parts = group_parts(c->nlist, nprobe);
     c->found.cap = found_cap(c->nlist, nprobe);
     c->found.d_threshold = c->d_threshold;
-    groups = product_groups_of(c->columns.tiles, c->best.parts);
+    thresholds = {.facts = c->space.d_facts,
+                  .rows = *rows,
+                  .best = c->best.d_best,
+                  .groups = product_groups_of(c->columns.tiles, c->best.parts),
+                  .nprobe = nprobe,
+                  .threshold = c->d_threshold,
+                  .count = c->found.d_count};
+    settling = {.facts = c->space.d_facts,
+                .rows = *rows,
+                .c = c->d_c,
+                .q = d_q,
+                .d = c->d,
+                .nprobe = nprobe,
+                .found = c->found,
+                .probe = d_probe,
+                .near = d_near,
+                .undone = c->undone};
     if ((rc = product_groups(cuda, rows, &c->columns, &c->best)) < 0) return rc;
-    set_thresholds<<<(unsigned)rows->n, THREADS, 0, cuda->stream>>>(
-        c->space.d_facts, *rows, c->best, groups, nprobe, c->d_threshold, c->found.d_count);
-    if ((rc = cuda_launched(cuda, "set_thresholds")) < 0) return rc;
+    if ((rc = find_thresholds(cuda, &thresholds)) < 0) return rc;
     if ((rc = product_collect(cuda, rows, NULL, NULL, &c->columns, &c->found)) < 0) return rc;
     if ((rc = CU(cudaMemsetAsync(c->undone.d_n, 0, sizeof(int32_t), cuda->stream))) < 0) return rc;
-    settle_lists<<<(unsigned)rows->n, THREADS, (size_t)c->found.cap * sizeof(uint64_t),
-                   cuda->stream>>>(c->d_c, c->d, d_q, c->found, nprobe, d_probe, d_dist, c->undone);
-    if ((rc = cuda_launched(cuda, "settle_lists")) < 0) return rc;
-    search_all<<<(unsigned)c->wide, WIDE_THREADS, 0, cuda->stream>>>(
-        c->d_c, c->nlist, c->d, d_q, 0, c->undone, false, c->d_all, nprobe, d_probe, d_dist);
-    return cuda_launched(cuda, "search_all");
+    if ((rc = settle_lists(cuda, &settling)) < 0) return rc;
+    return exhaustive_search(cuda, c, d_q, 0, c->undone, nprobe, d_probe, d_near);
 }
 
-__global__ static void make_near(const struct product_facts *facts, int64_t n, float *dist)
-{
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-
-    if (i < n) dist[i] = 0.5f * (dist[i] * facts->scale) * facts->scale;
-}
-
-static int coarse_search_dist(struct cuda *cuda, struct coarse *c, struct queries *q, int nprobe,
-                              int32_t *d_probe, float *d_dist)
+int coarse_search(struct cuda *cuda, struct coarse *c, struct queries *q, int nprobe,
+                  int32_t *d_probe, float *d_near)
 {
     int rc;
 
     if ((rc = rows_pack(cuda, &c->space, ELEM_F32, q->d_q, &q->rows)) < 0) return rc;
-    if (q->n <= FEW && q->n <= c->wide) return search_few(cuda, c, q, nprobe, d_probe, d_dist);
-    if (!found_cap(c->nlist, nprobe)) {
-        search_all<<<(unsigned)c->wide, WIDE_THREADS, 0, cuda->stream>>>(
-            c->d_c, c->nlist, c->d, q->d_q, q->n, {}, false, c->d_all, nprobe, d_probe, d_dist);
-        return cuda_launched(cuda, "search_all");
-    }
-    if ((rc = CU(cudaFuncSetAttribute(settle_lists, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      FOUND_MAX * (int)sizeof(uint64_t)))) < 0)
-        return rc;
+    if (q->n <= FEW && q->n <= c->wide) return exhaustive_few(cuda, c, q, nprobe, d_probe, d_near);
+    if (!found_cap(c->nlist, nprobe))
+        return exhaustive_search(cuda, c, q->d_q, q->n, {}, nprobe, d_probe, d_near);
     if ((rc = columns_norms(cuda, &c->space, &c->columns)) < 0) return rc;
     for (int64_t at = 0; at < q->n; at += c->slice) {
         int64_t n = q->n - at < c->slice ? q->n - at : c->slice;
         struct rows rows = rows_from(&q->rows, at, n);
 
         if ((rc = search_slice(cuda, c, q->d_q + at * c->d, &rows, nprobe, d_probe + at * nprobe,
-                               d_dist + at * nprobe)) < 0)
+                               d_near + at * nprobe)) < 0)
             return rc;
     }
     return 0;
-}
-
-int coarse_search(struct cuda *cuda, struct coarse *c, struct queries *q, int nprobe,
-                  int32_t *d_probe, float *d_dist)
-{
-    int rc = coarse_search_dist(cuda, c, q, nprobe, d_probe, d_dist);
-    if (rc < 0) return rc;
-    make_near<<<(unsigned)((q->n * nprobe + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
-        c->space.d_facts, q->n * nprobe, d_dist);
-    return cuda_launched(cuda, "make_near");
 }

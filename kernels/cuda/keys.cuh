@@ -60,6 +60,128 @@ __device__ static inline void keys_sort(uint64_t *key, int n)
     __syncthreads();
 }
 
+/*
+ * Sorts 32 * K keys ascending in a warp's registers: bitonic, no barriers. A lane ends up with keys
+ * lane * K ... of them.
+ */
+template <int K> __device__ __forceinline__ void keys_sort_lanes(uint64_t (&key)[K])
+{
+    int first = K * (int)(threadIdx.x % 32);
+
+#pragma unroll
+    for (int size = 2; size <= 32 * K; size *= 2) {
+#pragma unroll
+        for (int step = size / 2; step; step /= 2) {
+#pragma unroll
+            for (int k = 0; k < K; k++) {
+                bool ascending = ((first + k) & size) == 0;
+
+                if (step >= K) { /* with another lane: the lower one has what comes first */
+                    uint64_t other = __shfl_xor_sync(0xffffffffu, key[k], step / K);
+                    bool smaller = ((first & step) == 0) == ascending;
+
+                    if ((other < key[k]) == smaller) key[k] = other;
+                } else if ((k & step) == 0) {
+                    uint64_t a = key[k], b = key[k | step];
+                    bool swap = (a > b) == ascending;
+
+                    key[k] = swap ? b : a;
+                    key[k | step] = swap ? a : b;
+                }
+            }
+        }
+    }
+}
+
+/*
+ * Sorts key[0 ... n - 1] ascending, in shared memory and by one warp, n at most 32 * MOST. There is
+ * room to the next power of two, at least 32, which is filled.
+ */
+template <int MOST, int K = 1> __device__ __forceinline__ void keys_sort_warp(uint64_t *key, int n)
+{
+    if constexpr (K < MOST)
+        if (n > 32 * K) return keys_sort_warp<MOST, 2 * K>(key, n);
+    int lane = (int)(threadIdx.x % 32);
+    uint64_t mine[K];
+
+    __syncwarp();
+#pragma unroll
+    for (int k = 0; k < K; k++)
+        mine[k] = 32 * k + lane < n ? key[32 * k + lane] : NO_KEY;
+    __syncwarp(); /* all are read */
+    keys_sort_lanes(mine);
+#pragma unroll
+    for (int k = 0; k < K; k++)
+        key[K * lane + k] = mine[k];
+    __syncwarp();
+}
+
+/* Threads that look for a bound together, here a warp: each function gives all of them the same. */
+struct keys_warp {
+    __device__ __forceinline__ uint32_t sum(uint32_t v)
+    {
+        return __reduce_add_sync(0xffffffffu, v);
+    }
+
+    __device__ __forceinline__ uint32_t least(uint32_t v)
+    {
+        return __reduce_min_sync(0xffffffffu, v);
+    }
+
+    __device__ __forceinline__ uint32_t most(uint32_t v)
+    {
+        return __reduce_max_sync(0xffffffffu, v);
+    }
+};
+
+static const uint32_t NO_BOUND = UINT32_MAX;
+
+/*
+ * One of a team's keys, which at least `n` (>= 1) of them are at or below, and at most `enough`
+ * (>= n) where equal keys allow that. NO_BOUND where there are fewer than n; a key that is NO_BOUND
+ * is none. Keys are in registers, K a thread, and are spoilt: the range is halved from the highest bit
+ * in which they differ from the least.
+ */
+template <int K, class Team>
+__device__ __forceinline__ uint32_t keys_bound(uint32_t (&key)[K], uint32_t n, uint32_t enough,
+                                               Team &team)
+{
+    uint32_t least = NO_BOUND, most = 0, count = 0, bound;
+
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+        least = min(least, key[k]);
+        most = max(most, key[k] == NO_BOUND ? 0 : key[k]);
+        count += key[k] != NO_BOUND;
+    }
+    count = team.sum(count);
+    least = team.least(least);
+    most = team.most(most);
+    if (count < n) return NO_BOUND;
+#pragma unroll
+    for (int k = 0; k < K; k++)
+        key[k] = key[k] == NO_BOUND ? NO_BOUND : key[k] - least;
+    most -= least;
+    bound = most ? UINT32_MAX >> __clz((int)most) : 0;
+    for (uint32_t bit = bound / 2 + 1; bound && bit && count > enough; bit /= 2) {
+        uint32_t below = 0;
+
+#pragma unroll
+        for (int k = 0; k < K; k++)
+            below += key[k] <= bound - bit;
+        below = team.sum(below);
+        if (below < n) continue;
+        bound -= bit;
+        count = below;
+    }
+    bound = min(bound, most);
+    most = 0;
+#pragma unroll
+    for (int k = 0; k < K; k++)
+        most = max(most, key[k] <= bound ? key[k] : 0);
+    return least + team.most(most);
+}
+
 /* The smallest and the largest of all threads' values, in every thread. */
 __device__ static inline void keys_range(uint32_t *least, uint32_t *most)
 {

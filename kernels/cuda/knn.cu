@@ -100,8 +100,8 @@ __global__ static void set_thresholds(const struct product_facts *facts, struct 
     int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x;
 
     if (i >= rows.n) return;
-    float length = rows.d_length[i], top = facts->col_max, worst = dist[i * k + k - 1];
-    float offset = 0.505f * top * top + 1.01f * top * facts->row_max;
+    float length = rows.d_length[i], worst = dist[i * k + k - 1];
+    float offset = product_offset(facts);
     float margin = product_margin(facts, rows.depth, length, rows.d_err[i]);
     double score =
         offset + 0.5 * ((double)rows.d_square[i] - (double)worst * facts->scale * facts->scale);

@@ -313,7 +313,7 @@ __global__ static void clear_columns(struct columns out)
 __global__ static void finish_norms(const struct product_facts *facts, struct columns c)
 {
     int64_t column = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    float top = facts->col_max, offset = 0.505f * top * top + 1.01f * top * facts->row_max;
+    float offset = product_offset(facts);
 
     if (column >= c.tiles * TILE_COLS) return;
     c.d_norm[column] = isnan(c.d_half[column]) ? 0 : offset - c.d_half[column];

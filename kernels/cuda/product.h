@@ -112,6 +112,7 @@ struct collected {
     const float *d_threshold; /* [n]; +inf: nothing */
     int32_t *d_count;         /* [n]: how many there are; those past cap are not kept */
     int32_t *d_column;        /* [n][cap] */
+    float *d_score;           /* [n][cap], or NULL: nobody wants them */
 };
 
 /* Of rows d_row[0 ... *d_n - 1] of x where d_row is given (out's arrays are by place in d_row). */
@@ -136,6 +137,14 @@ int product_groups(struct cuda *cuda, const struct rows *x, const struct columns
                    const struct group_best *out);
 
 #ifdef __CUDACC__
+/* The offset of all scores, which makes them non-negative. */
+__device__ static inline float product_offset(const struct product_facts *f)
+{
+    float top = f->col_max;
+
+    return 0.505f * top * top + 1.01f * top * f->row_max;
+}
+
 /* The ith column of a group, i < GROUP_COLS. */
 __device__ static inline int64_t group_column(int32_t group, int i)
 {

@@ -108,10 +108,13 @@ __global__ static void __launch_bounds__(THREADS, 1)
     product_mma(__grid_constant__ const struct task t, __grid_constant__ const Reduce reduce)
 {
     __shared__ __align__(128) char stages[STAGES * STAGE_BYTES];
+    extern __shared__ __align__(16) char rooms[]; /* of the reducers */
     struct work w(t);
     int lane = (int)(threadIdx.x % 32), warp = (int)(threadIdx.x / 32);
+    char *room = rooms + warp * Reduce::shared_bytes;
     float acc[2][64];
 
+    if constexpr (Reduce::shared_bytes > 0) reduce.start(room);
     for (int64_t unit = blockIdx.x; unit < w.units; unit += gridDim.x) {
         int64_t row = w.first_row(unit) + warp * 32 + lane / 4;
         int first_tile = w.first_tile(unit, t.tiles);
@@ -119,10 +122,11 @@ __global__ static void __launch_bounds__(THREADS, 1)
         const __half *x[2][2];
         typename Reduce::state state[2];
 
+#pragma unroll
         for (int set = 0; set < 2; set++) {
             for (int r = 0; r < 2; r++)
                 x[set][r] = task_row(t, w, row + 16 * set + 8 * r) + 8 * (lane % 4);
-            reduce.begin(state[set], row + 16 * set, w.n);
+            reduce.begin(state[set], row + 16 * set, w.n, set, room);
         }
         for (int i = 0; i < STAGES - 1; i++)
             pieces.bring(i, stages);
@@ -146,16 +150,25 @@ __global__ static void __launch_bounds__(THREADS, 1)
             reduce.tile(state[1], acc[1], norm, tile);
             __syncwarp();
         }
+#pragma unroll
         for (int set = 0; set < 2; set++)
             reduce.end(state[set], row + 16 * set, w.n, w.split(unit));
         __syncthreads(); /* the last pieces are read before the next unit's come */
     }
+    if constexpr (Reduce::shared_bytes > 0) reduce.finish(room);
 }
 
 template <class Reduce>
 int product_on_mma(struct cuda *cuda, const struct task &task, const Reduce &reduce)
 {
-    product_mma<<<cuda->sms, THREADS, 0, cuda->stream>>>(task, reduce);
+    constexpr int bytes = THREADS / 32 * Reduce::shared_bytes;
+    int rc;
+
+    if (bytes &&
+        (rc = CU(cudaFuncSetAttribute(product_mma<Reduce>,
+                                      cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) < 0)
+        return rc;
+    product_mma<<<cuda->sms, THREADS, bytes, cuda->stream>>>(task, reduce);
     return cuda_launched(cuda, "product_mma");
 }
 

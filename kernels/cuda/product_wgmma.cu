@@ -5,6 +5,7 @@
  *         memory, 6 to 8 ahead; each of the others has 128 rows in registers, as fp16 operands, and
  *         multiplies them by each tile as two sets of 64 rows: while the tensor cores do one set,
  *         the other is reduced.
+ *         What the stages leave of shared memory is the reducers', some 3.8 KB a warp.
  * Bytes   A tile is depth * 256 bytes out of the L2 for 2 * 256 * 128 * depth operations; rows once.
  * Bound   The tensor cores: 4096 operations a clock and multiprocessor. The reduction takes a
  *         quarter of the issue slots beside them at depth 128, half of them at 64.
@@ -22,7 +23,8 @@
 #include "kernels/cuda/product.cuh"
 #include "kernels/cuda/wgmma.cuh"
 
-enum { THREADS = 384, SHARED_BYTES = 227 * 1024, BARRIER_BYTES = 1024, MAX_STAGES = 8 };
+enum { THREADS = 384, REDUCERS = 8 }; /* REDUCERS: warps */
+enum { SHARED_BYTES = 227 * 1024, BARRIER_BYTES = 1024, MAX_STAGES = 8 };
 
 /* The pipeline of tiles: norms follow a tile's image. */
 template <int STEPS> struct pipeline {
@@ -114,7 +116,7 @@ __device__ __forceinline__ void multiply(float (&acc)[64], const uint32_t (&a)[S
 
 template <int STEPS, class Reduce>
 __device__ __forceinline__ void reduce_rows(const struct task &t, const Reduce &reduce,
-                                            const char *stages, uint32_t full, uint32_t empty)
+                                            char *stages, uint32_t full, uint32_t empty)
 {
     using P = pipeline<STEPS>;
     struct work w(t);
@@ -122,16 +124,18 @@ __device__ __forceinline__ void reduce_rows(const struct task &t, const Reduce &
     uint32_t smem = shared_address(stages);
     int lane = (int)(threadIdx.x % 32), warp = (int)(threadIdx.x / 32 - 4);
     int in_tile = warp / 4 * 128 + warp % 4 * 16 + lane / 4;
+    char *room = stages + P::bytes + warp * Reduce::shared_bytes;
     float acc0[64], acc1[64];
 
+    if constexpr (Reduce::shared_bytes > 0) reduce.start(room);
     for (int64_t unit = blockIdx.x; unit < w.units; unit += gridDim.x) {
         int64_t row = w.first_row(unit) + in_tile;
         uint32_t a[2][STEPS][4];
         typename Reduce::state state0, state1;
 
         load_rows<STEPS>(t, w, row, a);
-        reduce.begin(state0, row, w.n);
-        reduce.begin(state1, row + 64, w.n);
+        reduce.begin(state0, row, w.n, 0, room);
+        reduce.begin(state1, row + 64, w.n, 1, room);
         for (int tile0 = w.first_tile(unit, t.tiles); tile0 < w.end_tile(unit, t.tiles);
              tile0 += TILE_STEP) {
             barrier_wait(full + 8 * at.stage, at.phase);
@@ -169,6 +173,7 @@ __device__ __forceinline__ void reduce_rows(const struct task &t, const Reduce &
         reduce.end(state1, row + 64, w.n, w.split(unit));
         __syncwarp();
     }
+    if constexpr (Reduce::shared_bytes > 0) reduce.finish(room);
 }
 
 #endif
@@ -184,7 +189,7 @@ __global__ static void __launch_bounds__(THREADS, 1)
     if (threadIdx.x == 0) {
         for (int i = 0; i < pipeline<STEPS>::stages; i++) {
             barrier_init(shared_address(full + i), 1);
-            barrier_init(shared_address(empty + i), 8); /* a warp each */
+            barrier_init(shared_address(empty + i), REDUCERS);
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -207,8 +212,10 @@ template <int STEPS, class Reduce>
 static int launch(struct cuda *cuda, const struct task &task, const Reduce &reduce)
 {
     auto kernel = product_wgmma<STEPS, Reduce>;
-    int bytes = pipeline<STEPS>::bytes, rc;
+    constexpr int bytes = pipeline<STEPS>::bytes + REDUCERS * Reduce::shared_bytes;
+    int rc;
 
+    static_assert(bytes + BARRIER_BYTES <= SHARED_BYTES, "the tiles leave the reducers no room");
     if ((rc = CU(
              cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) < 0)
         return rc;

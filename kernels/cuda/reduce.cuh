@@ -4,7 +4,8 @@
  * (8 * j + 2 * (lane % 4) + i), after mma.m16n8k16 as after wgmma. Scores are non-negative floats,
  * compared as integers: Hopper has a maximum of three for those.
  *
- * Each reducer has begin (of a thread's rows, row + 8 r of n), tile, and end.
+ * Each reducer has begin (of a thread's rows, row + 8 r of n; set: 0 or 1), tile, and end. One that wants
+ * shared_bytes for each warp (a multiple of 16) has start and finish besides, before and after all.
  */
 #ifndef IVF_REDUCE_CUH
 #define IVF_REDUCE_CUH
@@ -26,11 +27,13 @@ __device__ __forceinline__ int tile_score(const float (&acc)[64], float2 norm, i
 struct reduce_best_two {
     struct best_two out;
 
+    static constexpr int shared_bytes = 0;
+
     struct state {
         int best[2], second[2], tile[2];
     };
 
-    __device__ __forceinline__ void begin(state &s, int64_t, int64_t) const
+    __device__ __forceinline__ void begin(state &s, int64_t, int64_t, int, char *) const
     {
         for (int r = 0; r < 2; r++)
             s.best[r] = s.second[r] = s.tile[r] = 0;
@@ -107,11 +110,13 @@ template <int PARTS> struct reduce_groups {
     float *best;
     int64_t groups; /* of a row */
 
+    static constexpr int shared_bytes = 0;
+
     struct state {
         float *out[2]; /* NULL: there is no such row */
     };
 
-    __device__ __forceinline__ void begin(state &s, int64_t row, int64_t n) const
+    __device__ __forceinline__ void begin(state &s, int64_t row, int64_t n, int, char *) const
     {
         for (int r = 0; r < 2; r++)
             s.out[r] =
@@ -149,75 +154,232 @@ template <int PARTS> struct reduce_groups {
     }
 };
 
-/* The columns at or above each row's threshold. Few tiles have any; those are gone through. */
+/*
+ * The columns at or above each row's threshold. While a product waits for its registers nothing may
+ * wait for memory, nor is each element looked at: a lane's 8 scores in a row and a quarter of the
+ * tile are a unit, and those that have a hit go into the warp's queue as they are. When there are
+ * 32, each lane picks the hits of one. Hits go to the rows' rooms between a block's parts of the
+ * work, where all wait anyway, or when there are too many: 128 of them travel at once. A unit is
+ * known by 32 bits, in which there is room for 2^30 columns.
+ */
 struct reduce_collect {
     struct collected out;
     int64_t n_columns;
 
+    enum { UNITS = 32, HITS = 200, IN_FLIGHT = 4 };
+
+    /* Of a warp. Hits are picked already, units are not. */
+    struct queue {
+        float4 score[UNITS][2];
+        uint32_t unit[UNITS]; /* tile << 9 | quarter << 7 | set << 6 | r << 5 | lane */
+        int below[32];        /* of a row in the warp: the largest score that does not pass */
+        int32_t row_of[32];   /* and its number */
+        int32_t row[HITS], column[HITS];
+        float hit_score[HITS];
+        int units, hits;
+        int unused[2]; /* whole 16 bytes */
+    };
+    static constexpr int shared_bytes = sizeof(struct queue);
+
     struct state {
-        int below
-            [2]; /* the largest score that does not pass; none does of a row that is not there */
-        int64_t row;
+        struct queue *queue;
+        int set, below[2];
     };
 
-    __device__ __forceinline__ void begin(state &s, int64_t row, int64_t n) const
+    __device__ __forceinline__ void begin(state &s, int64_t row, int64_t n, int set,
+                                          char *room) const
     {
-        s.row = row;
+        s.queue = (struct queue *)room;
+        s.set = set;
         for (int r = 0; r < 2; r++) {
             float threshold = row + 8 * r < n ? out.d_threshold[row + 8 * r] : 0;
+            int in_warp = 16 * set + 8 * r + (int)(threadIdx.x % 32 / 4);
 
             /* fmaxf: -0 would be the lowest of integers; where sums overflow a score is NaN, which
-               as an integer is past infinity, and passes */
+               as an integer is past infinity, and passes. Nothing does of a row not there. */
             s.below[r] = row + 8 * r < n ? __float_as_int(fmaxf(threshold, 0.0f)) - 1 : INT_MAX;
+            if (threadIdx.x % 4) continue;
+            s.queue->below[in_warp] = s.below[r];
+            s.queue->row_of[in_warp] = (int32_t)(row + 8 * r);
         }
     }
 
-    /* hits: bit 2 j + i for the column of (j, i). */
-    __device__ __forceinline__ void append(const state &s, int r, uint32_t hits, int tile) const
+    /* The column of a unit's e-th score. */
+    __device__ __forceinline__ static int64_t unit_column(uint32_t unit, int e)
     {
-        int64_t row = s.row + 8 * r;
+        return (int64_t)(unit >> 9) * TILE_COLS + (unit >> 7 & 3) * 32 + unit % 4 * 2 +
+               8 * (e / 2) + e % 2;
+    }
 
-        for (; hits; hits &= hits - 1) {
-            int bit = __ffs((int)hits) - 1;
-            int64_t column =
-                (int64_t)tile * TILE_COLS + 8 * (bit / 2) + 2 * (threadIdx.x % 4) + bit % 2;
-            int at;
+    /* By the whole warp: each hit to a place in its row's room. */
+    __device__ __forceinline__ void flush(struct queue *q, int hits) const
+    {
+        __syncwarp();
+        for (int first = (int)(threadIdx.x % 32); first < hits; first += 32 * IN_FLIGHT) {
+            int place[IN_FLIGHT];
 
-            if (column >= n_columns) return;
-            at = atomicAdd(out.d_count + row, 1);
-            if (at < out.cap) out.d_column[row * out.cap + at] = (int32_t)column;
+#pragma unroll
+            for (int i = 0; i < IN_FLIGHT; i++)
+                if (first + 32 * i < hits)
+                    place[i] = atomicAdd(out.d_count + q->row[first + 32 * i], 1);
+#pragma unroll
+            for (int i = 0; i < IN_FLIGHT; i++) {
+                int at = first + 32 * i;
+
+                if (at >= hits || place[i] >= out.cap) continue;
+                int64_t to = (int64_t)q->row[at] * out.cap + place[i];
+
+                out.d_column[to] = q->column[at];
+                if (out.d_score) out.d_score[to] = q->hit_score[at];
+            }
+        }
+        __syncwarp(); /* all is read before it is overwritten */
+    }
+
+    /* Which scores of a unit pass and are no padding's: a bit each. */
+    __device__ __forceinline__ uint32_t find_hits(const struct queue *q, int at) const
+    {
+        const float *score = (const float *)q->score[at];
+        uint32_t unit = q->unit[at], hits = 0;
+        int below = q->below[unit >> 2 & 31];
+
+#pragma unroll
+        for (int e = 0; e < GROUP_COLS; e++)
+            if (__float_as_int(score[e]) > below && unit_column(unit, e) < n_columns)
+                hits |= 1u << e;
+        return hits;
+    }
+
+    /* By the whole warp: the hits of all units in the queue; returns how many hits there are. */
+    __device__ __forceinline__ int pick(struct queue *q, int units, int hits) const
+    {
+        int lane = (int)(threadIdx.x % 32);
+        unsigned before = (1u << lane) - 1, lanes;
+
+        __syncwarp();
+        uint32_t left = lane < units ? find_hits(q, lane) : 0;
+
+        for (; (lanes = __ballot_sync(0xffffffffu, left)); left &= left - 1) {
+            if (hits + __popc(lanes) > HITS) {
+                flush(q, hits);
+                hits = 0;
+            }
+            if (left) {
+                int e = __ffs((int)left) - 1, at = hits + __popc(lanes & before);
+                uint32_t unit = q->unit[lane];
+
+                q->row[at] = q->row_of[unit >> 2 & 31];
+                q->column[at] = (int32_t)unit_column(unit, e);
+                q->hit_score[at] = ((const float *)q->score[lane])[e];
+            }
+            hits += __popc(lanes);
+        }
+        __syncwarp();
+        return hits;
+    }
+
+    /* hot: bit 2 g + r where unit (g, r) has a hit; cleared where it finds room in the queue. */
+    __device__ __forceinline__ void append(const state &s, const float (&acc)[64],
+                                           const float2 *norm, int tile, uint32_t &hot,
+                                           int &units) const
+    {
+        unsigned lane = threadIdx.x % 32, before = (1u << lane) - 1;
+
+#pragma unroll
+        for (int u = 0; u < 8; u++) {
+            int g = u / 2, r = u % 2;
+            unsigned lanes = __ballot_sync(0xffffffffu, hot >> u & 1);
+
+            if (!lanes || units + __popc(lanes) > UNITS) continue;
+            if (hot >> u & 1) {
+                int at = units + __popc(lanes & before);
+
+#pragma unroll
+                for (int half = 0; half < 2; half++) {
+                    int j = 4 * g + 2 * half;
+                    float2 a = norm[4 * j], b = norm[4 * j + 4];
+                    const float *x = acc + 4 * j + 2 * r;
+
+                    s.queue->score[at][half] =
+                        make_float4(x[0] + a.x, x[1] + a.y, x[4] + b.x, x[5] + b.y);
+                }
+                s.queue->unit[at] = (uint32_t)tile << 9 | g << 7 | s.set << 6 | r << 5 | lane;
+            }
+            hot &= ~(1u << u);
+            units += __popc(lanes);
         }
     }
 
     __device__ __forceinline__ void tile(state &s, const float (&acc)[64], const float2 *norm,
                                          int tile) const
     {
-        int top[2] = {0, 0};
+        uint32_t hot = 0;
 
 #pragma unroll
-        for (int j = 0; j < 16; j++) {
-            float2 two = norm[4 * j];
+        for (int g = 0; g < 4; g++) {
+            int top[2] = {0, 0};
 
+#pragma unroll
+            for (int j = 4 * g; j < 4 * g + 4; j++) {
+                float2 two = norm[4 * j];
+
+#pragma unroll
+                for (int r = 0; r < 2; r++)
+                    top[r] = __vimax3_s32(top[r], tile_score(acc, two, j, r, 0),
+                                          tile_score(acc, two, j, r, 1));
+            }
 #pragma unroll
             for (int r = 0; r < 2; r++)
-                top[r] = __vimax3_s32(top[r], tile_score(acc, two, j, r, 0),
-                                      tile_score(acc, two, j, r, 1));
+                hot |= top[r] > s.below[r] ? 1u << (2 * g + r) : 0;
         }
-        if (top[0] <= s.below[0] && top[1] <= s.below[1]) return;
-#pragma unroll
-        for (int r = 0; r < 2; r++) {
-            uint32_t hits = 0;
+        if (!__any_sync(0xffffffffu, hot)) return;
+        int units = s.queue->units, hits = s.queue->hits;
 
-#pragma unroll
-            for (int e = 0; e < 32; e++)
-                if (tile_score(acc, norm[4 * (e / 2)], e / 2, r, e % 2) > s.below[r])
-                    hits |= 1u << e;
-            append(s, r, hits, tile);
+        for (;;) {
+            append(s, acc, norm, tile, hot, units);
+            if (!__any_sync(0xffffffffu, hot)) break;
+            hits = pick(s.queue, units, hits);
+            units = 0;
         }
+        keep(s.queue, units, hits);
     }
 
-    __device__ __forceinline__ void end(state &, int64_t, int64_t, int) const
+    /* What the queue holds, once all lanes have read what it held. */
+    __device__ __forceinline__ static void keep(struct queue *q, int units, int hits)
     {
+        __syncwarp();
+        if (threadIdx.x % 32 == 0) {
+            q->units = units;
+            q->hits = hits;
+        }
+        __syncwarp();
+    }
+
+    /* Units go by the rows that the warp has now; hits may wait as long as there is room for what
+       the next work is likely to bring. */
+    __device__ __forceinline__ void end(state &s, int64_t, int64_t, int) const
+    {
+        int units = s.queue->units, hits = s.queue->hits;
+
+        if (!units && hits <= HITS / 4) return;
+        hits = pick(s.queue, units, hits);
+        if (hits > HITS / 4) {
+            flush(s.queue, hits);
+            hits = 0;
+        }
+        keep(s.queue, 0, hits);
+    }
+
+    __device__ __forceinline__ static void start(char *room)
+    {
+        keep((struct queue *)room, 0, 0);
+    }
+
+    __device__ __forceinline__ void finish(char *room) const
+    {
+        struct queue *q = (struct queue *)room;
+
+        flush(q, q->hits);
     }
 };
 
