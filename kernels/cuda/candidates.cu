@@ -9,8 +9,12 @@
 #include "kernels/cuda/best.cuh"
 #include "kernels/cuda/keys.cuh"
 
-enum { LANES = 8 };
-enum { MANY_THREADS = 128, FEW_THREADS = 1024 }; /* a query; few queries have the device alone */
+enum { LANES = 8, FEW_ANSWERS = 32 };
+enum {
+    SMALL = 64,
+    LARGE = 128,
+    ALONE = 1024
+}; /* threads of a query: of few answers, many, or a few queries */
 
 /*
  * The list of place pos: lists may be empty, so the last that begins at or before it. By eight lanes, which
@@ -187,7 +191,10 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
     struct answer_task t = task_of(s, q, c);
     int64_t most = only.d_n ? cuda->sms * 4 : q->n;
     int few = !only.d_n && q->n <= cuda->sms, rc;
-    auto kernel = few ? answer_queries<FEW_THREADS> : answer_queries<MANY_THREADS>;
+    int threads = few ? ALONE : c->k <= FEW_ANSWERS ? SMALL : LARGE;
+    auto kernel = few                ? answer_queries<ALONE>
+                  : threads == SMALL ? answer_queries<SMALL>
+                                     : answer_queries<LARGE>;
     size_t bytes;
 
     t.nlist = nlist;
@@ -200,15 +207,14 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
                                       (int)bytes))) < 0)
         return rc;
     if ((rc = CU(cudaMemsetAsync(undone.d_n, 0, sizeof(int32_t), cuda->stream))) < 0) return rc;
-    kernel<<<(unsigned)(most < q->n ? most : q->n), few ? FEW_THREADS : MANY_THREADS, bytes,
-             cuda->stream>>>(t);
+    kernel<<<(unsigned)(most < q->n ? most : q->n), (unsigned)threads, bytes, cuda->stream>>>(t);
     return cuda_launched(cuda, "answer_queries");
 }
 
 /* ---- more than fit ---- */
 
 /* A block a query: most have nothing to do. */
-__global__ static void __launch_bounds__(MANY_THREADS)
+__global__ static void __launch_bounds__(LARGE)
     tighten_bounds(__grid_constant__ const struct answer_task t)
 {
     int64_t query = blockIdx.x;
@@ -239,6 +245,6 @@ int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct 
     t.again = d_again;
     t.any = d_any;
     if ((rc = CU(cudaMemsetAsync(d_any, 0, sizeof *d_any, cuda->stream))) < 0) return rc;
-    tighten_bounds<<<(unsigned)q->n, MANY_THREADS, 0, cuda->stream>>>(t);
+    tighten_bounds<<<(unsigned)q->n, LARGE, 0, cuda->stream>>>(t);
     return cuda_launched(cuda, "tighten_bounds");
 }

@@ -175,7 +175,7 @@ template <class T> struct scorer_codes {
         for (int j = (int)threadIdx.x; j < t.lists.d; j += THREADS)
             y[j] = (x[j] - (c ? c[j] : t.centre[j])) * scale;
         __syncthreads();
-#pragma unroll 4
+#pragma unroll 16
         for (int s = 0; s < t.lists.m; s++) {
             const float *word = t.lists.books + ((int64_t)s * KSUB + threadIdx.x) * dsub;
 
@@ -338,18 +338,15 @@ template <class Scorer>
 __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const struct store &s,
                            int64_t query, int share, float margin, struct ranks *r)
 {
-    int64_t turn = 0;
+    int64_t next = share; /* its next chunk, from the list's first on */
 
     for (int rank = 0; rank < t.nprobe; rank++) {
         int i = rank % RANKS;
 
         if (i == 0) load_ranks(t, query, rank, r);
-        int64_t rows = r->rows[i], chunks = (rows + CHUNK - 1) / CHUNK;
-        int64_t chunk = (share + t.shares - turn % t.shares) % t.shares;
+        int64_t rows = r->rows[i], chunks = (rows + CHUNK - 1) / CHUNK, chunk = next;
 
-        turn += chunks;
-        if (chunk >= chunks) continue;
-        scorer.enter(t, r->list[i], r->near[i]);
+        if (chunk < chunks) scorer.enter(t, r->list[i], r->near[i]);
         for (; chunk < chunks; chunk += t.shares) {
             int64_t left = rows - chunk * CHUNK;
             int n = (int)(left < CHUNK ? left : CHUNK);
@@ -360,6 +357,7 @@ __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const stru
             __syncthreads();
             take_chunk(t, scorer, s, r->row[i] + chunk * CHUNK, n);
         }
+        next = chunk - chunks;
     }
     return true;
 }
