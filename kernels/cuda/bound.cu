@@ -83,28 +83,46 @@ struct bound_task {
 };
 
 /*
- * At least the kth smallest of count values, by a warp: bisection on their bits, as far as 19 of them. Past all
- * numbers where fewer are finite. HELD: that many are held by each lane; 0: more, which are read again.
+ * At least the kth smallest of count values, by a warp: bisection on their bits, as far as 14 of those in which
+ * they differ; +inf where fewer than k are finite. HELD: that many are held by each lane; 0: more, which are
+ * read again.
  */
 template <int HELD> __device__ static float kth_at_most(const float *value, int count, int k)
 {
-    int lane = (int)(threadIdx.x % 32);
-    uint32_t found = 0, held[HELD ? HELD : 1];
+    const uint32_t infinite = 0x7f800000;
+    int lane = (int)(threadIdx.x % 32), top, stop;
+    uint32_t found, held[HELD ? HELD : 1], least = infinite, most = 0, finite = 0;
 
 #pragma unroll
     for (int i = 0; i < HELD; i++)
         held[i] = lane + 32 * i < count ? __float_as_uint(value[lane + 32 * i]) : UINT32_MAX;
-    for (int bit = 30; bit > 10; bit--) {
-        uint32_t most = found | ((1u << bit) - 1), below = 0;
-
+    auto each = [&](auto use) {
 #pragma unroll
         for (int i = 0; i < HELD; i++)
-            below += held[i] <= most;
+            use(held[i]);
         for (int i = lane; !HELD && i < count; i += 32)
-            below += __float_as_uint(value[i]) <= most;
+            use(__float_as_uint(value[i]));
+    };
+
+    each([&](uint32_t v) {
+        if (v >= infinite) return;
+        least = min(least, v);
+        most = max(most, v);
+        finite++;
+    });
+    if ((int)__reduce_add_sync(WARP_ALL, finite) < k) return INFINITY;
+    least = __reduce_min_sync(WARP_ALL, least);
+    most = __reduce_max_sync(WARP_ALL, most);
+    top = 32 - __clz((int)(least ^ most));
+    stop = top > 14 ? top - 14 : 0;
+    found = least >> top << top;
+    for (int bit = top - 1; bit >= stop; bit--) {
+        uint32_t edge = found | ((1u << bit) - 1), below = 0;
+
+        each([&](uint32_t v) { below += v <= edge; });
         if ((int)__reduce_add_sync(WARP_ALL, below) < k) found |= 1u << bit;
     }
-    return __uint_as_float(found | 0x7ff);
+    return __uint_as_float(found | ((1u << stop) - 1));
 }
 
 /* A warp a query. */

@@ -9,7 +9,7 @@
 #include "kernels/cuda/best.cuh"
 #include "kernels/cuda/keys.cuh"
 
-enum { LANES = 8, FEW_ANSWERS = 32 };
+enum { LANES = 8, FEW_ANSWERS = 32, WHOLE_D = 1024 };
 enum {
     SMALL = 64,
     LARGE = 128,
@@ -59,8 +59,52 @@ __device__ static double code_terms(const struct stored &lists, const float *q, 
     return sum;
 }
 
+/* A query as a block has it: as it is and, where it and the rows are whole numbers, as those. */
+struct asked {
+    const float *q;
+    int whole; /* sums of squares are exact integers, and fit */
+    int number[WHOLE_D];
+};
+
+/* By the whole block. What 1,023 and a byte differ by, squared, 1,024 times, is less than 2^31. */
+__device__ static void ask(const struct stored &lists, const float *q, struct asked *out)
+{
+    int whole =
+        !lists.m && lists.d <= WHOLE_D && (lists.storage == ELEM_U8 || lists.storage == ELEM_I8);
+
+    __syncthreads(); /* the query before is done with */
+    for (int j = (int)threadIdx.x; whole && j < lists.d; j += (int)blockDim.x) {
+        out->number[j] = (int)rintf(fminf(fmaxf(q[j], -2048), 2048));
+        whole = fabsf(q[j]) < 1024 && (float)out->number[j] == q[j];
+    }
+    whole = __syncthreads_and(whole);
+    if (threadIdx.x == 0) {
+        out->q = q;
+        out->whole = whole;
+    }
+    __syncthreads();
+}
+
+/* Lane's terms of the distance between whole numbers: integers, which cost no conversions. */
+__device__ static int whole_terms(const struct stored &lists, const int *q, const uint8_t *row)
+{
+    int lane = (int)(threadIdx.x % LANES), sum = 0, flip = lists.storage == ELEM_I8 ? 128 : 0;
+
+    for (int j = 4 * lane; j < lists.d; j += 4 * LANES) {
+        uint32_t four = *(const uint32_t *)(row + j) ^ (flip ? 0x80808080u : 0);
+
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            int diff = j + i < lists.d ? q[j + i] + flip - (int)(four >> 8 * i & 255) : 0;
+
+            sum += diff * diff;
+        }
+    }
+    return sum;
+}
+
 /* The exact distance from q to the vector at pos, by eight lanes; all lanes of the warp call this. */
-__device__ static float distance_at(const struct stored &lists, const float *q, int64_t list,
+__device__ static float distance_at(const struct stored &lists, const struct asked *a, int64_t list,
                                     int64_t pos)
 {
     const uint8_t *row = lists.rows + pos * lists.stride;
@@ -68,14 +112,21 @@ __device__ static float distance_at(const struct stored &lists, const float *q, 
     double sum;
     float out;
 
-    if (!lists.m) return exact_by_lanes<LANES>(lists.storage, row, 0, q, lists.d);
-    sum = code_terms(lists, q, c, row);
+    if (a->whole) {
+        int whole = whole_terms(lists, a->number, row);
+
+        for (int lanes = 1; lanes < LANES; lanes *= 2)
+            whole += __shfl_xor_sync(WARP_ALL, whole, lanes);
+        return (float)whole;
+    }
+    if (!lists.m) return exact_by_lanes<LANES>(lists.storage, row, 0, a->q, lists.d);
+    sum = code_terms(lists, a->q, c, row);
     for (int lanes = 1; lanes < LANES; lanes *= 2)
         sum += __shfl_xor_sync(WARP_ALL, sum, lanes);
     if (exact_settled(sum, lists.d, &out)) return out;
     sum = 0;
     for (int j = 0; j < lists.d; j++)
-        sum += exact_term(q[j], stored_code_at(lists, row, c, j));
+        sum += exact_term(a->q[j], stored_code_at(lists, row, c, j));
     return (float)sum;
 }
 
@@ -126,6 +177,7 @@ __global__ static void __launch_bounds__(THREADS)
     answer_queries(__grid_constant__ const struct answer_task t)
 {
     extern __shared__ vid ids[]; /* [room] */
+    __shared__ struct asked asked;
     float *dist = (float *)(ids + t.room);
     uint32_t *place = (uint32_t *)(dist + t.room);
     int64_t n = t.only.d_n ? *t.only.d_n : t.n;
@@ -147,10 +199,11 @@ __global__ static void __launch_bounds__(THREADS)
             if (threadIdx.x == 0) t.undone.d_query[atomicAdd(t.undone.d_n, 1)] = (int32_t)query;
             continue;
         }
+        ask(t.lists, t.d_q + query * t.d, &asked);
         for (int at = 0; at < close; at += THREADS / LANES) {
             int i = min(at + (int)threadIdx.x / LANES, close - 1);
             int64_t list = t.lists.m ? list_of(t.lists.offset, t.nlist, place[i]) : 0;
-            float exact = distance_at(t.lists, t.d_q + query * t.d, list, place[i]);
+            float exact = distance_at(t.lists, &asked, list, place[i]);
 
             if (threadIdx.x % LANES) continue;
             dist[i] = exact;
@@ -213,27 +266,36 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
 
 /* ---- more than fit ---- */
 
-/* A block a query: most have nothing to do. */
+/* The bound of a query that overflowed, by the whole block. */
+__device__ static void tighten_bound(const struct answer_task &t, int64_t query)
+{
+    float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
+                            t.lists.m > 0, t.float16);
+    float last =
+        t.c.cap < t.c.k ? INFINITY : kth_e(t.c.d_found + query * t.c.cap, t.c.cap, t.c.k) + margin;
+
+    if (threadIdx.x) return;
+    t.c.d_tau[query] = fminf(t.c.d_tau[query], last);
+    t.c.d_count[query] = 0;
+    *t.any = 1; /* whoever writes */
+}
+
+/* A thread a query looks whether it is one of the few; those are the block's. */
 __global__ static void __launch_bounds__(LARGE)
     tighten_bounds(__grid_constant__ const struct answer_task t)
 {
-    int64_t query = blockIdx.x;
-    float tau = t.c.d_tau[query];
-    int over = t.c.d_count[query] > t.c.cap && tau > -INFINITY; /* else its numbers are past e */
+    __shared__ int over[LARGE], n;
+    int64_t query = (int64_t)blockIdx.x * LARGE + threadIdx.x;
+    /* at -inf its numbers are past e, and another scan would not help */
+    int mine = query < t.n && t.c.d_count[query] > t.c.cap && t.c.d_tau[query] > -INFINITY;
 
-    if (over) {
-        float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query],
-                                t.rows.d_err[query], t.lists.m > 0, t.float16);
-
-        if (t.c.cap >= t.c.k)
-            tau = fminf(tau, kth_e(t.c.d_found + query * t.c.cap, t.c.cap, t.c.k) + margin);
-    }
-    if (threadIdx.x) return;
-    t.again[query] = over;
-    if (!over) return;
-    t.c.d_tau[query] = tau;
-    t.c.d_count[query] = 0;
-    *t.any = 1; /* whoever writes */
+    if (threadIdx.x == 0) n = 0;
+    __syncthreads();
+    if (mine) over[atomicAdd(&n, 1)] = (int)threadIdx.x;
+    if (query < t.n) t.again[query] = mine;
+    __syncthreads();
+    for (int i = 0; i < n; i++)
+        tighten_bound(t, (int64_t)blockIdx.x * LARGE + over[i]);
 }
 
 int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
@@ -245,6 +307,6 @@ int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct 
     t.again = d_again;
     t.any = d_any;
     if ((rc = CU(cudaMemsetAsync(d_any, 0, sizeof *d_any, cuda->stream))) < 0) return rc;
-    tighten_bounds<<<(unsigned)q->n, LARGE, 0, cuda->stream>>>(t);
+    tighten_bounds<<<(unsigned)((q->n + LARGE - 1) / LARGE), LARGE, 0, cuda->stream>>>(t);
     return cuda_launched(cuda, "tighten_bounds");
 }

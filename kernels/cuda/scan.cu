@@ -89,19 +89,18 @@ template <int BLOCKS>
 __device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_board<BLOCKS> *board,
                                               int step)
 {
-    const struct unit &u = board->units[step % UNITS_HELD];
-    uint4 *to = board->queries[step % 2];
+    constexpr unsigned lanes = BLOCKS == 3 ? 16 : 4 * BLOCKS, at_once = THREADS / lanes;
+    unsigned eighth = threadIdx.x % lanes, slot = threadIdx.x / lanes, group = eighth / 8;
+    bool paired = 2 * group + 1 < BLOCKS;
+    unsigned b = paired ? 2 * group + eighth % 2 : BLOCKS - 1;
+    unsigned quad = paired ? eighth % 8 / 2 : eighth % 4;
+    unsigned queries = (unsigned)unit_queries(board->units[step % UNITS_HELD].counts);
+    const struct pair *pair = board->pairs[step % 4] + slot;
+    uint4 *to = board->queries[step % 2] + ((slot / 8 * BLOCKS + b) * 8 + slot % 8) * 4 + quad;
 
-    for (int i = (int)threadIdx.x; i < unit_queries(u.counts) * 4 * BLOCKS; i += THREADS) {
-        int slot = i / (4 * BLOCKS), eighth = i % (4 * BLOCKS), group = eighth / 8;
-        bool paired = 2 * group + 1 < BLOCKS;
-        int b = paired ? 2 * group + eighth % 2 : BLOCKS - 1;
-        int quad = paired ? eighth % 8 / 2 : eighth % 4;
-        int64_t query = board->pairs[step % 4][slot].query;
-
-        copy_16(to + ((slot / 8 * BLOCKS + b) * 8 + slot % 8) * 4 + quad,
-                t.d_x + query * (32 * BLOCKS) + 8 * eighth);
-    }
+    if (eighth >= 4 * BLOCKS) return;
+    for (; slot < queries; slot += at_once, pair += at_once, to += at_once * BLOCKS * 4)
+        copy_16(to, t.d_x + (int64_t)pair->query * (32 * BLOCKS) + 8 * eighth);
 }
 
 /*
