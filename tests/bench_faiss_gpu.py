@@ -429,6 +429,7 @@ def photosift(peer, args):
     clustering.niter = 25
     clustering.train(learn.cpu().numpy(), peer.flat(base.shape[1]))
     centroids = faiss.vector_to_array(clustering.centroids).reshape(1024, -1)
+    os.makedirs(args.dir, exist_ok=True)
     np.save(os.path.join(args.dir, "photosift_coarse.npy"), centroids)
     with open(os.path.join(args.dir, "photosift.yaml"), "w") as f:
         f.write(SPEC.format(base=os.path.abspath(args.photosift)))

@@ -10,11 +10,11 @@
 #include "kernels/cuda/keys.cuh"
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
-enum { SAMPLE_ANSWERS = 5 }; /* times k: rows of a sample, at least */
+enum { SAMPLE_ANSWERS = 8 }; /* times k: rows of a sample, at least */
 enum { LONG_ROW = 256 };     /* bytes */
 
-/* The sample's arrays. They fit where candidates will be, which have 8 bytes for each of 4 k places; these 4.1 for each
-   of 5 k rows. */
+/* The sample's arrays. They fit where candidates will be, which have 8 bytes for each of 16 k places; these
+   take 4.1 for each of 8 k rows. */
 struct sample {
     int rows, units;     /* of a query */
     struct unit *d_unit; /* [n][units] */

@@ -229,6 +229,9 @@ static int open_device(struct cuda *cuda)
     if ((rc = CU(
              cudaDeviceGetAttribute(&cuda->sms, cudaDevAttrMultiProcessorCount, cuda->device))) < 0)
         return rc;
+    if ((rc = CU(cudaDeviceGetAttribute(&cuda->shared_max, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                        cuda->device))) < 0)
+        return rc;
     if ((rc = CU(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking))) < 0) return rc;
     if ((rc = CU(cudaStreamCreateWithFlags(&cuda->copy, cudaStreamNonBlocking))) < 0) return rc;
     if ((rc = CU(cudaEventCreate(&cuda->begin))) < 0) return rc;

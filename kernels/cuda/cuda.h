@@ -12,6 +12,7 @@ struct ring;
 struct cuda {
     struct backend base;
     int device, sms;
+    int shared_max;      /* bytes of shared memory that a block can ask for */
     int wgmma;           /* the code loaded is sm_90a's: it has warpgroup products */
     int threads;         /* of the host, that copy into pinned memory */
     cudaStream_t stream; /* every kernel, in order */

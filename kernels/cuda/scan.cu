@@ -20,10 +20,8 @@
 #include "kernels/cuda/scan_deep.h"
 #include "kernels/cuda/scan_source.cuh"
 
-enum { HITS = 512 }; /* of a unit that are queued; others wait for their atomics */
-enum {
-    UNITS_HELD = 256
-}; /* places of units that are known ahead, half of them renewed at a time */
+enum { HITS = 512 };       /* of a unit that are queued; others wait for their atomics */
+enum { UNITS_HELD = 256 }; /* units known ahead; half of them are renewed at a time */
 
 /* ---- the kernel ---- */
 
@@ -326,11 +324,13 @@ __global__ static void __launch_bounds__(THREADS, 2)
 
 /* ---- launching ---- */
 
+/* Where a block's shared memory is too small for this form, the deep one does. */
 template <class Source, int BLOCKS> static int launch(struct cuda *cuda, const struct scan_task &t)
 {
     auto kernel = t.given ? scan_units<Source, BLOCKS, true> : scan_units<Source, BLOCKS, false>;
     int bytes = (Source::bytes + 127) / 128 * 128 + (int)sizeof(scan_board<BLOCKS>), rc;
 
+    if (bytes > cuda->shared_max) return scan_deep(cuda, t);
     if ((rc = CU(
              cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) < 0)
         return rc;

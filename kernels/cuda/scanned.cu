@@ -7,7 +7,6 @@
 #include "kernels/cuda/operand.cuh"
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
-enum { TABLE_BYTES = 160 * 1024 }; /* of shared memory, where a list's table fits */
 
 void scanned_room(struct scanned *s, struct room *r)
 {
@@ -184,7 +183,7 @@ __global__ static void add_halves(struct stored lists, int64_t nlist, const floa
 static int measure_codes(struct cuda *cuda, struct scanned *s, int64_t nlist)
 {
     size_t table = (size_t)s->lists.m * KSUB * sizeof(float),
-           bytes = table <= TABLE_BYTES ? table : 0;
+           bytes = table + 1024 <= (size_t)cuda->shared_max ? table : 0;
     unsigned grid = (unsigned)(nlist < 8 * cuda->sms ? nlist : 8 * cuda->sms);
     int rc;
 
@@ -197,7 +196,7 @@ static int measure_codes(struct cuda *cuda, struct scanned *s, int64_t nlist)
     finish_books<<<1, 1, 0, cuda->stream>>>(s->d_facts);
     if ((rc = cuda_launched(cuda, "finish_books")) < 0 || !s->d_half) return rc;
     if ((rc = CU(cudaFuncSetAttribute(add_halves, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      TABLE_BYTES))) < 0)
+                                      (int)bytes))) < 0)
         return rc;
     add_halves<<<grid, THREADS, bytes, cuda->stream>>>(s->lists, nlist, s->space->d_centre,
                                                        s->space->d_facts, bytes > 0, s->d_half);

@@ -15,9 +15,9 @@
 #include "kernels/cuda/keys.cuh"
 
 enum { THREADS = KSUB, WARPS = THREADS / 32, LANES = 8 };
-enum { CHUNK = 256 };                     /* vectors between two looks at the store */
-enum { RANKS = 128 };                     /* of a query's lists whose places are held at once */
-enum { SHARED_MAX = 128 * 1024 };         /* of a table or a query: beside it lies the store */
+enum { CHUNK = 256 };         /* vectors between two looks at the store */
+enum { RANKS = 128 };         /* of a query's lists whose places are held at once */
+enum { STATIC_BYTES = 8192 }; /* more than a block has besides its table and its store */
 static const float FP16_UNIT = 1.0f / 64; /* of tables in fp16, so that products do not overflow */
 
 struct walk_task {
@@ -452,11 +452,14 @@ static int launch(struct cuda *cuda, const struct walk_task &t, int64_t blocks)
 static int run(struct cuda *cuda, const struct scanned *s, const struct walk_task &t,
                int64_t blocks)
 {
-    size_t shared = t.lists.m
-                        ? (size_t)t.lists.m * KSUB * (s->float16 ? sizeof(__half) : sizeof(float))
-                        : (size_t)t.lists.d * sizeof(float);
+    size_t store = (size_t)t.room * sizeof(uint64_t) + STATIC_BYTES, shared = 0;
 
-    if (shared > SHARED_MAX) return launch<scorer_elements>(cuda, t, blocks);
+    if (t.lists.m)
+        shared =
+            s->float16 ? scorer_codes<__half>::bytes(t.lists) : scorer_codes<float>::bytes(t.lists);
+    else
+        shared = (size_t)t.lists.stride / elem_bytes(t.lists.storage) * sizeof(float);
+    if (shared + store > (size_t)cuda->shared_max) return launch<scorer_elements>(cuda, t, blocks);
     if (t.lists.m && s->float16) return launch<scorer_codes<__half>>(cuda, t, blocks);
     if (t.lists.m) return launch<scorer_codes<float>>(cuda, t, blocks);
     switch (t.lists.storage) {
