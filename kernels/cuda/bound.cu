@@ -43,7 +43,10 @@ static void sample_room(struct sample *s, int64_t n, int64_t stride, int nprobe,
     s->d_e = room_take<float>(r, n * s->units * UNIT_ROWS);
 }
 
-/* A thread a query: chunks of its lists, the nearest first, until there are enough. Unused units are empty, and at a row that no other is at. */
+/*
+ * A thread a query: chunks of its lists, the nearest first, until there are enough. Unused units are empty, and
+ * at a row that no other is at.
+ */
 __global__ static void choose_sample(const int64_t *offset, const int32_t *probe, const float *near,
                                      int nprobe, const float *square, int64_t n, struct sample s)
 {
