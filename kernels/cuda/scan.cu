@@ -253,6 +253,12 @@ __device__ __forceinline__ void hold_units(const struct scan_task &t, scan_board
         board->units[i % UNITS_HELD] = unit_at(t, share.first + i);
 }
 
+/* Samples may have a chunk in part, and then more of it. */
+__device__ __forceinline__ bool same_rows(const struct unit &u, const struct unit &v)
+{
+    return u.row == v.row && unit_rows(u.counts) == unit_rows(v.counts);
+}
+
 /*
  * A step is a unit. At its top all copies for it have come; then those for the next one are started, which
  * go into the other stage, and the hits of the one before are sent off.
@@ -265,7 +271,7 @@ __global__ static void __launch_bounds__(THREADS, 2)
     scan_board<BLOCKS> *board = (scan_board<BLOCKS> *)(shared + (Source::bytes + 127) / 128 * 128);
     struct share share = share_of(t);
     operands<BLOCKS> x;
-    uint32_t loaded = 0;
+    bool fresh = true; /* the unit's rows are not those of the one before */
     Source source;
 
     if (!share.count) return;
@@ -283,16 +289,16 @@ __global__ static void __launch_bounds__(THREADS, 2)
     source.fetch(t, board->units[0]);
     for (int step = 0;; step++) {
         const struct unit &next = board->units[(step + 1) % UNITS_HELD];
-        bool is_next = step + 1 < share.count, rows;
+        bool is_next = step + 1 < share.count, again = false, rows;
         struct flush flush;
         struct unit u;
 
         copies_wait();
         __syncthreads(); /* the unit is there, and the one before it is done with */
         if (is_next) {
+            again = same_rows(board->units[step % UNITS_HELD], next);
             bring_queries(t, board, step + 1);
-            if (next.row != board->units[step % UNITS_HELD].row)
-                source.bring(t, next, (step + 1) % 2);
+            if (!again) source.bring(t, next, (step + 1) % 2);
             bring_halves(t, board, step + 1);
             if (step + 2 < share.count) bring_pairs(t, board, step + 2);
         }
@@ -307,12 +313,12 @@ __global__ static void __launch_bounds__(THREADS, 2)
         /* all but those of the unit before: places step - 129 ... step - 2 are free */
         if (step > 0 && step % (UNITS_HELD / 2) == 0)
             hold_units(t, board, share, step + UNITS_HELD / 2 - 1, UNITS_HELD / 2);
-        if (rows && (step == 0 || u.row != loaded)) {
+        if (rows && fresh) {
             if (t.half) load_halves(board->half[step % 2], x);
             source.load(t, u, step % 2, x);
         }
-        if (is_next && next.row != u.row) source.fetch(t, next);
-        loaded = u.row;
+        if (is_next && !again) source.fetch(t, next);
+        fresh = !again;
         if (SAMPLE) {
             write_sample<BLOCKS>(t, board, step, rows, u.pair, x);
         } else {
