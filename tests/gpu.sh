@@ -82,8 +82,9 @@ section_ptx() {
 }
 
 # The sanitizer's own exit code is kept apart from a test's.
+# Ten times slower and more: a share of the cases that sweep over shapes.
 section_memcheck() {
-    IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
+    IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-6} IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
         "compute-sanitizer --tool memcheck --target-processes all --error-exitcode 99"
 }
 
