@@ -431,6 +431,17 @@ static void test_cuda_search__the_mean_may_be_far_larger_than_the_spread(void **
     check(&s, K);
 }
 
+/* Samples that bounds come from have some hundred rows: here they end within a third list. */
+static void test_cuda_search__a_bound_may_come_from_part_of_a_list(void **state)
+{
+    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 32, 0);
+
+    (void)state;
+    s.n = 290 * NLIST;
+    s.nq = 2 * NQ;
+    check_kinds(NULL, s, 8, 100);
+}
+
 /* ---- how it is found ---- */
 
 static void check_overflow(const struct rig_shape *shape, int k)
@@ -649,6 +660,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__odd_queries_leave_those_beside_them_alone),
     cmocka_unit_test(test_cuda_search__norms_may_be_far_apart),
     cmocka_unit_test(test_cuda_search__the_mean_may_be_far_larger_than_the_spread),
+    cmocka_unit_test(test_cuda_search__a_bound_may_come_from_part_of_a_list),
     cmocka_unit_test(test_cuda_search__candidates_that_find_no_room_change_nothing),
     cmocka_unit_test(test_cuda_search__tables_and_halves_change_nothing),
     cmocka_unit_test(test_cuda_search__little_memory_changes_nothing),

@@ -9,7 +9,6 @@
  */
 #include "kernels/cuda/walk.h"
 
-#include <assert.h>
 #include <cmath>
 
 #include "kernels/cuda/keys.cuh"
