@@ -565,6 +565,26 @@ static void test_cuda_search__less_may_be_asked_than_was_reserved(void **state)
     }
 }
 
+/* The coarse step's room depends on nprobe, and not steadily: groups of centroids change size. */
+static void test_cuda_search__any_nprobe_below_the_reserved_fits(void **state)
+{
+    static const int nprobes[] = {8, 9, 33, 47, 85, 96, 97, 128};
+    struct rig_shape shape = shape_of(KIND_SCALED, ELEM_F32, 32, 0);
+    struct search_desc s = {.k = 10, .nprobe = 128};
+    struct rig r;
+
+    (void)state;
+    shape.nlist = 1024;
+    shape.nq = s.nq = NQ;
+    rig_open(&r, &shape);
+    rig_reserve(&r, &s);
+    for (int i = 0; i < LENGTH(nprobes); i++) {
+        rig_expect(&r, 10, nprobes[i]);
+        rig_check(&r, 0, shape.nq, 10);
+    }
+    rig_clear(&r);
+}
+
 static void test_cuda_search__the_same_search_gives_the_same_bytes_each_time(void **state)
 {
     struct rig_shape shape = shape_of(KIND_SIFT, ELEM_U8, 128, 0);
@@ -665,6 +685,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__tables_and_halves_change_nothing),
     cmocka_unit_test(test_cuda_search__little_memory_changes_nothing),
     cmocka_unit_test(test_cuda_search__less_may_be_asked_than_was_reserved),
+    cmocka_unit_test(test_cuda_search__any_nprobe_below_the_reserved_fits),
     cmocka_unit_test(test_cuda_search__the_same_search_gives_the_same_bytes_each_time),
     cmocka_unit_test(test_cuda_search__scratch_taken_is_scratch_planned),
 };

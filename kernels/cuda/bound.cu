@@ -141,15 +141,14 @@ __global__ static void set_bounds(__grid_constant__ const struct bound_task t)
     const float *e = t.sample.d_e + query * rows;
     float last = rows <= 512 ? kth_at_most<16>(e, rows, t.c.k) : kth_at_most<0>(e, rows, t.c.k);
 
+    float most = e_unbounded(t.space, t.facts, length, t.codes);
+
     for (int i = (int)(threadIdx.x % 32); t.codes && i < t.nprobe; i += 32)
         past |= e_is_past(t.probe[query * t.nprobe + i], t.near[query * t.nprobe + i]);
-    past = __any_sync(WARP_ALL, past) || !(margin < INFINITY);
+    past = __any_sync(WARP_ALL, past) || !(margin < INFINITY) || !(most < INFINITY);
     if (threadIdx.x % 32) return;
     t.c.d_count[query] = past ? t.c.cap + 1 : 0;
-    t.c.d_tau[query] =
-        past ? -INFINITY : fminf(last + margin, e_unbounded(t.space, t.facts, length, t.codes));
-    if (!past && !(last < INFINITY)) /* NaN compares so, too */
-        t.c.d_tau[query] = e_unbounded(t.space, t.facts, length, t.codes);
+    t.c.d_tau[query] = past ? -INFINITY : last < INFINITY ? fminf(last + margin, most) : most;
 }
 
 int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queries *q,

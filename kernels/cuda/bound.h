@@ -7,8 +7,8 @@
 #include "kernels/cuda/walk.h"
 
 /*
- * Enqueues: c->d_tau and c->d_count (0) of each query, from rows that its nearest lists hold: some hundreds, k
- * at least where all its lists have that many. A query whose numbers are past what e can do gets a
+ * Enqueues: c->d_tau and c->d_count (0) of each query, from some hundred rows that its nearest lists hold; where
+ * those are fewer than k, a bound that lets everything through. A query whose numbers are past what e can do gets a
  * count past cap. c->d_found is room for the work.
  */
 int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queries *q,

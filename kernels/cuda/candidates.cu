@@ -190,7 +190,7 @@ __global__ static void __launch_bounds__(THREADS)
         float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query],
                                 t.rows.d_err[query], t.lists.m > 0, t.float16);
 
-        if (count <= t.c.cap) {
+        if ((uint32_t)count <= (uint32_t)t.c.cap) {
             float last = count > k ? kth_e(found, count, k) + margin : INFINITY;
 
             close = gather_close(found, count, last, t.room, place);
@@ -287,7 +287,8 @@ __global__ static void __launch_bounds__(LARGE)
     __shared__ int over[LARGE], n;
     int64_t query = (int64_t)blockIdx.x * LARGE + threadIdx.x;
     /* at -inf its numbers are past e, and another scan would not help */
-    int mine = query < t.n && t.c.d_count[query] > t.c.cap && t.c.d_tau[query] > -INFINITY;
+    int mine = query < t.n && (uint32_t)t.c.d_count[query] > (uint32_t)t.c.cap &&
+               t.c.d_tau[query] > -INFINITY;
 
     if (threadIdx.x == 0) n = 0;
     __syncthreads();

@@ -51,16 +51,27 @@ static int found_cap(int64_t nlist, int nprobe)
     return keys_room((int)(1.5 * expected) + 64);
 }
 
+/* The most nprobe that has groups of 32, or groups at all. */
+static int64_t most_nprobe(int64_t nlist, int parts)
+{
+    return parts == 1 ? nlist / 32 / 4 : nlist / GROUP_COLS * 3 / 4;
+}
+
+/* Searches may have a smaller nprobe, and so other groups: of each kind the most that it can want. */
 static void slice_room(struct coarse *c, struct room *r)
 {
     int most = 0, cap = 0;
 
-    /* a smaller nprobe may have smaller groups, and so more of them */
-    for (int nprobe = c->nprobe; nprobe; nprobe /= 2) {
-        int fit = found_cap(c->nlist, nprobe);
+    for (int parts = 1; parts <= 4; parts += 3) {
+        int64_t nprobe = most_nprobe(c->nlist, parts);
+        int fit;
 
-        if (fit && group_parts(c->nlist, nprobe) > most) most = group_parts(c->nlist, nprobe);
+        if (nprobe > c->nprobe) nprobe = c->nprobe;
+        if (nprobe < 1 || (parts == 4 && nprobe <= most_nprobe(c->nlist, 1))) continue;
+        fit = found_cap(c->nlist, (int)nprobe);
+        if (!fit) fit = FOUND_MAX; /* less of it than nprobe can be sorted */
         if (fit > cap) cap = fit;
+        most = parts;
     }
     c->best.d_best = room_take<float>(r, c->slice * product_groups_of(c->columns.tiles, most));
     c->found.d_column = room_take<int32_t>(r, c->slice * cap);

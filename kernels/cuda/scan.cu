@@ -133,7 +133,7 @@ struct flush {
     {
 #pragma unroll
         for (int f = 0; f < HITS / THREADS; f++) {
-            if (place[f] >= t.c.cap) continue;
+            if ((uint32_t)place[f] >= (uint32_t)t.c.cap) continue; /* counts may pass 2^31 */
             struct hit h = board->hits[step % 2][f * THREADS + (int)threadIdx.x];
             int64_t query = board->pairs[step % 4][h.at >> 16].query;
 
@@ -151,7 +151,7 @@ __device__ static void send_hit(const struct scan_task &t, const scan_board<BLOC
     int query = board->pairs[step % 4][h.at >> 16].query;
     int place = atomicAdd(t.c.d_count + query, 1);
 
-    if (place < t.c.cap)
+    if ((uint32_t)place < (uint32_t)t.c.cap)
         t.c.d_found[(int64_t)query * t.c.cap + place] = hit_key(
             t.c.d_tau[query], h.past, board->units[step % UNITS_HELD].row + (h.at & 0xffff));
 }

@@ -88,7 +88,7 @@ __device__ static void add_hits(const struct scan_task &t, const struct unit &u,
                     t.sample[(int64_t)u.pair * UNIT_ROWS + first_row + 8 * i] = fmaxf(-past, 0);
                 if (t.sample || !(past > 0)) continue;
                 place = atomicAdd(t.c.d_count + pair.query, 1);
-                if (place < t.c.cap)
+                if ((uint32_t)place < (uint32_t)t.c.cap)
                     t.c.d_found[(int64_t)pair.query * t.c.cap + place] =
                         hit_key(t.c.d_tau[pair.query], past, u.row + first_row + 8 * i);
             }

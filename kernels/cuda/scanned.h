@@ -59,11 +59,12 @@ __device__ static inline float e_margin(const struct product_facts *space,
     float fp16 = (length + c_max + (codes ? f->y_max : 0)) * f->y_err + err * (f->y_max + f->y_err);
     float sums = (float)depth * 0x1p-22f * (length + err) * (f->y_max + f->y_err);
     float rest = (float)(depth + 32) * 0x1p-23f * reach * reach;
-    float tables = fp16_tables ? 0x1p-10f * reach * f->y_max : 0;
+    /* rounding to 11 bits, or to the last bit of what is 1024 times as large (walk.cu) */
+    float tables = fp16_tables ? 0x1p-10f * reach * f->y_max + (float)depth * 0x1p-15f : 0;
 
     float near = codes ? product_margin(space, depth, length, err) : 0;
 
-    return 2.02f * (fp16 + sums + rest + tables) + near + space->resolution;
+    return 2.02f * (fp16 + sums + rest + tables) + near + space->resolution + 0x1p-126f;
 }
 
 /* Whether a query is at a list that e cannot express: at a distance past fp32. */
@@ -72,13 +73,16 @@ __device__ static inline bool e_is_past(int32_t list, float near)
     return list >= 0 && !(near < INFINITY);
 }
 
-/* What a bound is where there is none yet: no e comes near it. */
+/*
+ * What a bound is where there is none yet: no e comes near it, but it is not so much larger that e would lose
+ * bits beside it. +inf where numbers are past what e can do.
+ */
 __device__ static inline float e_unbounded(const struct product_facts *space,
                                            const struct scan_facts *f, float length, bool codes)
 {
     float reach = length + (codes ? space->col_max : 0) + f->y_max;
 
-    return 2 * reach * reach + 1;
+    return 2 * reach * reach + fmaxf(space->resolution, 0x1p-126f);
 }
 #endif
 

@@ -185,7 +185,7 @@ static int make_scratch(struct scratch *s, struct cuda *cuda, const struct lists
 static int settle_halves(struct cuda *cuda, struct lists *l, int keep)
 {
     if (!keep) array_free(cuda, &l->half);
-    if (!keep || l->half.bytes) return 0;
+    if (!keep || l->half.ptr) return 0;
     return array_new(cuda, &l->half, (size_t)l->n * sizeof(float));
 }
 
@@ -202,6 +202,7 @@ int cuda_lists_reserve(struct backend *b, struct lists *l, const struct search_d
     s->scanned.d_half = (float *)l->half.ptr;
     if ((rc = coarse_make(cuda, &s->coarse, (const float *)l->coarse.ptr)) < 0) goto out;
     if ((rc = scanned_make(cuda, &s->scanned, l->n, l->desc.nlist)) < 0) goto out;
+    if ((rc = CU(cudaStreamSynchronize(cuda->stream))) < 0) goto out;
     scratch_free(l->scratch, cuda);
     l->scratch = s;
     s = NULL;

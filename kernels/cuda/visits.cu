@@ -82,13 +82,13 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
     if (!pairs) return;
     before += (long long)base;
     first[list] = pair_base + (int32_t)pairs_before;
-    visit[before >> 40] = {.unit = before & (((long long)1 << 40) - 1),
-                           .row = (uint32_t)row,
-                           .rows = (uint32_t)rows,
-                           .list = (int32_t)list,
-                           .pair = first[list],
-                           .pairs = pairs,
-                           .unused = 0};
+    visit[(unsigned long long)before >> 40] = {.unit = before & (((long long)1 << 40) - 1),
+                                               .row = (uint32_t)row,
+                                               .rows = (uint32_t)rows,
+                                               .list = (int32_t)list,
+                                               .pair = first[list],
+                                               .pairs = pairs,
+                                               .unused = 0};
 }
 
 /* A thread a pair, to its place in its list. */

@@ -17,7 +17,8 @@ enum { THREADS = KSUB, WARPS = THREADS / 32, LANES = 8 };
 enum { CHUNK = 256 };         /* vectors between two looks at the store */
 enum { RANKS = 128 };         /* of a query's lists whose places are held at once */
 enum { STATIC_BYTES = 8192 }; /* more than a block has besides its table and its store */
-static const float FP16_UNIT = 1.0f / 64; /* of tables in fp16, so that products do not overflow */
+static const float FP16_UNIT =
+    1.0f / 1024; /* of tables in fp16: what is past even that is past e */
 
 struct walk_task {
     struct stored lists;
@@ -74,7 +75,7 @@ __device__ static bool store_tighten(const struct store &s, int k, float margin,
 
 /* ---- e of one vector ---- */
 
-/* Rows: the query as it is, zeros past d. */
+/* Rows: the query scaled, zeros past d; squares are taken of what is scaled, which underflows last. */
 template <enum elem E> struct scorer_rows {
     static constexpr bool by_lanes = true, fp16 = false;
     const float *q; /* shared */
@@ -95,7 +96,7 @@ template <enum elem E> struct scorer_rows {
         float *to = (float *)shared;
 
         for (int j = (int)threadIdx.x; j < (int)t.lists.stride / elem_size(); j += THREADS)
-            to[j] = j < t.lists.d ? t.d_q[query * t.lists.d + j] : 0;
+            to[j] = j < t.lists.d ? t.d_q[query * t.lists.d + j] * t.space->scale : 0;
         q = to;
         scale = t.space->scale;
     }
@@ -120,16 +121,17 @@ template <enum elem E> struct scorer_rows {
 #pragma unroll
             for (int i = 0; i < N; i += 4) {
                 float4 a = mine[i / 4];
-                float x = a.x - exact_elem(E, &piece, i), y = a.y - exact_elem(E, &piece, i + 1);
-                float z = a.z - exact_elem(E, &piece, i + 2),
-                      w = a.w - exact_elem(E, &piece, i + 3);
+                float x = fmaf(-exact_elem(E, &piece, i), scale, a.x);
+                float y = fmaf(-exact_elem(E, &piece, i + 1), scale, a.y);
+                float z = fmaf(-exact_elem(E, &piece, i + 2), scale, a.z);
+                float w = fmaf(-exact_elem(E, &piece, i + 3), scale, a.w);
 
                 sum = fmaf(x, x, fmaf(y, y, fmaf(z, z, fmaf(w, w, sum))));
             }
         }
         for (int lanes = 1; lanes < LANES; lanes *= 2)
             sum += __shfl_xor_sync(WARP_ALL, sum, lanes);
-        return 0.5f * (sum * scale) * scale;
+        return 0.5f * sum;
     }
 };
 
@@ -280,11 +282,13 @@ struct scorer_elements {
             float x = t.lists.m ? (float)stored_code_at(t.lists, row, c, j)
                                 : exact_elem(t.lists.storage, row, j);
 
-            sum = fmaf(q[j] - x, q[j] - x, sum);
+            float diff = (q[j] - x) * scale;
+
+            sum = fmaf(diff, diff, sum);
         }
         for (int lanes = 1; lanes < LANES; lanes *= 2)
             sum += __shfl_xor_sync(WARP_ALL, sum, lanes);
-        return 0.5f * (sum * scale) * scale;
+        return 0.5f * sum;
     }
 };
 
@@ -361,10 +365,15 @@ __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const stru
     return true;
 }
 
-/* Whether e cannot express what this query is at: a margin that is no number, or a list. */
+/* Whether e cannot express what this query is at: a margin or bounds that are no numbers, a list, a table. */
+template <class Scorer>
 __device__ static bool is_past_e(const struct walk_task &t, int64_t query, float margin)
 {
-    int past = !(margin < INFINITY);
+    float length = t.rows.d_length[query];
+    float reach = length + t.space->col_max + t.facts->y_max;
+    int past = !(margin < INFINITY) ||
+               !(e_unbounded(t.space, t.facts, length, t.lists.m > 0) < INFINITY) ||
+               (Scorer::fp16 && !(reach * t.facts->y_max * FP16_UNIT < 60000));
 
     for (int i = (int)threadIdx.x; t.lists.m && i < t.nprobe; i += THREADS)
         past |= e_is_past(t.d_probe[query * t.nprobe + i], t.d_near[query * t.nprobe + i]);
@@ -413,7 +422,7 @@ __global__ static void __launch_bounds__(THREADS)
                 t.fresh ? e_unbounded(t.space, t.facts, length, t.lists.m > 0) : t.c.d_tau[query];
             if (t.only.d_n) t.c.d_count[query] = 0;
         }
-        if (is_past_e(t, query, margin)) {
+        if (is_past_e<Scorer>(t, query, margin)) {
             if (threadIdx.x == 0) {
                 t.c.d_tau[query] = -INFINITY;
                 t.c.d_count[query] = t.c.cap + 1; /* whichever share writes */
