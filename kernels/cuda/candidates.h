@@ -26,22 +26,24 @@ static inline int candidates_cap(int k)
     return cap;
 }
 
+/* On the device. */
+struct answers {
+    float *d_dist; /* [n][k] */
+    vid *d_ids;    /* [n][k] */
+};
+
 /*
  * Enqueues: of queries, or where `only` has arrays, of those in it: the k nearest of the candidates by
- * (exact distance, id) into dist[n][k] and ids[n][k]. Queries whose candidates were not all kept go to
- * `undone` (whose count is cleared first).
+ * (exact distance, id) into out. Queries whose candidates were not all kept, or more of which are within
+ * the margin than can be sorted, go to `undone` (whose count is cleared first).
  */
-struct answers {
-    float *d_dist;
-    vid *d_ids;
-};
 int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                       const struct candidates *c, struct undone only, int64_t nlist,
                       const struct answers *out, struct undone undone);
 
 /*
- * Enqueues: for queries with more candidates than could be kept, the bound that those kept give, and a count of
- * 0: they are to be searched again, and d_again[n] is 1 for them, else 0. *d_any: 1 where there are any.
+ * Enqueues, after a scan: for queries with more candidates than could be kept, the bound that those kept give,
+ * and a count of 0: they are to be searched again, and d_again[n] is 1 for them, else 0. *d_any: 1 where there are any.
  */
 int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                        const struct candidates *c, int32_t *d_again, int32_t *d_any);

@@ -61,7 +61,6 @@ __device__ static inline float e_margin(const struct product_facts *space,
     float rest = (float)(depth + 32) * 0x1p-23f * reach * reach;
     /* rounding to 11 bits, or to the last bit of what is 1024 times as large (walk.cu) */
     float tables = fp16_tables ? 0x1p-10f * reach * f->y_max + (float)depth * 0x1p-15f : 0;
-
     float near = codes ? product_margin(space, depth, length, err) : 0;
 
     return 2.02f * (fp16 + sums + rest + tables) + near + space->resolution + 0x1p-126f;

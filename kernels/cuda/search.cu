@@ -7,12 +7,12 @@
  *   scan.cu        each list once, times all its queries: candidates, what is within the bounds
  *   candidates.cu  exact distances of those that are near enough to the k-th: the answers
  *
- * Where too few queries share a list, walk.cu goes through all lists of a query instead of the three in
- * the middle. A query that has more candidates than fit is scanned once more within the bound that those give;
- * if that does not do, it walks, which tightens its bound as it goes; one
- * for which that does not help either (ties without end, values that fp16 makes nothing of) is searched
- * plainly (plain.cu). How many these are only the device knows, so the kernels for them are always
- * started, and mostly find nothing to do; the host waits for nothing but the answers.
+ * Where too few queries share a list, walk.cu goes through all lists of a query instead of the three
+ * in the middle. A query that has more candidates than fit is scanned once more within the bound
+ * that those give; if that does not do, it walks, which tightens its bound as it goes; one for which
+ * that does not help either (ties without end, values that fp16 makes nothing of) is searched plainly
+ * (plain.cu). How many these are only the device knows, so the kernels for them are always started,
+ * and mostly find nothing to do; the host waits for nothing but the answers.
  */
 #include "kernels/cuda/search.h"
 

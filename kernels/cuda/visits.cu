@@ -87,8 +87,7 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
                                                .rows = (uint32_t)rows,
                                                .list = (int32_t)list,
                                                .pair = first[list],
-                                               .pairs = pairs,
-                                               .unused = 0};
+                                               .pairs = pairs};
 }
 
 /* A thread a pair, to its place in its list. */

@@ -10,7 +10,10 @@
 
 enum { UNIT_ROWS = 256, UNIT_QUERIES = 64 };
 
-/* A query at a list, and what <q', y> - half must be past for a vector to be of interest. */
+/*
+ * A query at a list, and what <q', y> - half must be past for a vector to be of interest: near less the
+ * query's bound. Of a sample (scan.h) it is near itself.
+ */
 struct pair {
     int32_t query;
     float limit;
@@ -22,7 +25,6 @@ struct visit {
     uint32_t row, rows; /* of the list */
     int32_t list;
     int32_t pair, pairs; /* where its pairs begin, and how many */
-    int32_t unused;
 };
 
 /* A chunk of a list times a tile of its queries. */

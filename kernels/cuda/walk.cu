@@ -3,8 +3,8 @@
  *         chunks in turns. Shared memory holds the query, or its table of products with all
  *         codewords, and the best so far in a store, which is sorted when it is full.
  * Rows    Eight lanes a row, 16 bytes each at a time; squared differences in fp32.
- * Codes   A thread a code: m look-ups in the table, whose banks conflict as codes have it, some three
- *         deep on average: the bound. With halves kept, one table serves all lists.
+ * Codes   A thread a code: m look-ups in the table, whose banks conflict as codes have it. With halves
+ *         kept, one table serves all lists.
  * Reads   Each visited list once a query, out of the L2 where several do.
  */
 #include "kernels/cuda/walk.h"
@@ -391,9 +391,7 @@ __device__ static void end_share(const struct walk_task &t, const struct store &
         if (base + i < t.c.cap) t.c.d_found[query * t.c.cap + base + i] = s.key[i];
 }
 
-/*
- * Shared memory: the scorer's, then the store.
- */
+/* Shared memory: the scorer's, then the store. */
 template <class Scorer>
 __global__ static void __launch_bounds__(THREADS)
     walk_queries(__grid_constant__ const struct walk_task t)
