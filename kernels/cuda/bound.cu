@@ -48,9 +48,11 @@ static void sample_room(struct sample *s, int64_t n, int64_t stride, int nprobe,
  * at a row that no other is at.
  */
 __global__ static void choose_sample(const int64_t *offset, const int32_t *probe, const float *near,
-                                     int nprobe, const float *square, int64_t n, struct sample s)
+                                     int nprobe, const float *square, struct whole w, int64_t n,
+                                     struct sample s)
 {
     int64_t query = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = query * s.units;
+    bool whole = w.d_is && *w.d_is;
     int unit = 0, left = s.rows;
 
     if (query >= n) return;
@@ -63,8 +65,10 @@ __global__ static void choose_sample(const int64_t *offset, const int32_t *probe
 
             s.d_unit[at + unit] = {(uint32_t)row, rows | 1 << 16, (int32_t)(at + unit), list};
             left -= rows;
+            float of_list = near ? near[query * nprobe + rank] : 0.5f * square[query];
+
             s.d_pair[at + unit] = {(int32_t)query,
-                                   near ? near[query * nprobe + rank] : 0.5f * square[query]};
+                                   whole ? w.d_square[query] : __float_as_int(of_list)};
         }
     }
     for (; unit < s.units; unit++) {
@@ -77,6 +81,7 @@ struct bound_task {
     int64_t n;
     int depth, nprobe, codes, float16;
     struct rows rows;
+    const int32_t *exact; /* NULL, or whether e are */
     const struct product_facts *space;
     const struct scan_facts *facts;
     const int32_t *probe;
@@ -148,6 +153,7 @@ __global__ static void set_bounds(__grid_constant__ const struct bound_task t)
     past = __any_sync(WARP_ALL, past) || !(margin < INFINITY) || !(most < INFINITY);
     if (threadIdx.x % 32) return;
     t.c.d_count[query] = past ? t.c.cap + 1 : 0;
+    if (t.exact && *t.exact) margin = 0;
     t.c.d_tau[query] = past ? -INFINITY : last < INFINITY ? fminf(last + margin, most) : most;
 }
 
@@ -160,6 +166,7 @@ int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queri
                            .codes = s->lists.m > 0,
                            .float16 = s->float16,
                            .rows = q->rows,
+                           .exact = q->whole.d_is,
                            .space = s->space->d_facts,
                            .facts = s->d_facts,
                            .probe = w->d_probe,
@@ -171,8 +178,8 @@ int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queri
 
     sample_room(&t.sample, q->n, s->lists.stride, w->nprobe, c->k, &r);
     choose_sample<<<(unsigned)((q->n + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
-        s->lists.offset, w->d_probe, t.codes ? w->d_near : NULL, w->nprobe, q->rows.d_square, q->n,
-        t.sample);
+        s->lists.offset, w->d_probe, t.codes ? w->d_near : NULL, w->nprobe, q->rows.d_square,
+        q->whole, q->n, t.sample);
     if ((rc = cuda_launched(cuda, "choose_sample")) < 0) return rc;
     if ((rc = scan_sample(cuda, s, q, t.sample.d_unit, q->n * t.sample.units, t.sample.d_pair,
                           t.sample.d_e)) < 0)

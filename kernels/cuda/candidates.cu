@@ -190,6 +190,7 @@ __global__ static void __launch_bounds__(THREADS)
         float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query],
                                 t.rows.d_err[query], t.lists.m > 0, t.float16);
 
+        if (t.c.d_exact && *t.c.d_exact) margin = 0;
         if ((uint32_t)count <= (uint32_t)t.c.cap) {
             float last = count > k ? kth_e(found, count, k) + margin : INFINITY;
 

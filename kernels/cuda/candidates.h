@@ -11,9 +11,10 @@ enum { CANDIDATES_MAX = 1 << 16 }; /* of a query, however few there are */
 
 struct candidates {
     int k, cap;
-    float *d_tau;      /* [n] */
-    int32_t *d_count;  /* [n]; past cap: not all could be kept */
-    uint64_t *d_found; /* [n][cap] */
+    float *d_tau;           /* [n] */
+    int32_t *d_count;       /* [n]; past cap: not all could be kept */
+    uint64_t *d_found;      /* [n][cap] */
+    const int32_t *d_exact; /* NULL, or whether e are exact: then there is no margin */
 };
 
 /* The room that k answers want, several times as much as is expected to be used. */

@@ -5,6 +5,7 @@
 #define IVF_CUDA_COARSE_H
 
 #include "kernels/cuda/product.h"
+#include "kernels/cuda/whole.h"
 
 /* Queries on the device, as they are and packed in the coarse quantizer's space. */
 struct queries {
@@ -12,6 +13,7 @@ struct queries {
     int d;
     float *d_q;       /* [n][d] */
     struct rows rows; /* [n] */
+    struct whole whole;
 };
 
 /* Queries that another path has to take, by their numbers, in any order. */

@@ -9,6 +9,7 @@ struct scan_task {
     struct stored lists;
     int depth, pitch;
     const __half *d_x; /* [n][depth]: queries, packed */
+    struct whole whole;
     const float *centre;
     const struct product_facts *space;
     const float *half;

@@ -5,6 +5,10 @@
 #include "kernels/cuda/candidates.h"
 #include "kernels/cuda/visits.h"
 
+/* Shared memory of a block, at most, where the fast form fits; past 128 dimensions, and on devices that have less,
+   the deep one takes its place, which knows no whole numbers. */
+enum { SCAN_BYTES = 113 * 1024 };
+
 /*
  * Enqueues: what is past its pair's limit, of all visits, is added to its query's candidates. q->rows are
  * packed.

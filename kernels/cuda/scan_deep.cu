@@ -78,10 +78,10 @@ __device__ static void add_hits(const struct scan_task &t, const struct unit &u,
     for (int tile = 0; tile < TILES; tile++)
         for (int c = 0; c < 2; c++) {
             int slot = 8 * tile + (int)(threadIdx.x % 4) * 2 + c;
-            struct pair pair = slot < queries ? pairs[slot] : (struct pair){0, INFINITY};
+            struct pair pair = slot < queries ? pairs[slot] : (struct pair){0, NOTHING};
 
             for (int i = 0; i < 4; i++) {
-                float past = acc[i / 2][tile][i % 2 * 2 + c] - pair.limit;
+                float past = acc[i / 2][tile][i % 2 * 2 + c] - __int_as_float(pair.limit);
                 int place;
 
                 if (t.sample && slot < queries)

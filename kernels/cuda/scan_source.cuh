@@ -43,10 +43,24 @@ __device__ __forceinline__ void copies_wait()
 
 /* ---- operands ---- */
 
-/* Operands of a warp's 32 rows: [set of 16][step of 16 dimensions][register]. */
-template <int BLOCKS> struct operands {
-    uint32_t a[2][2 * BLOCKS][4];
-    float half[4]; /* of rows lane / 4 + 8 i */
+/* The first of a thread's rows in a unit; the others are 8, 16 and 24 further. */
+__device__ __forceinline__ int first_row(void)
+{
+    return (int)threadIdx.x / 32 * 32 + (int)threadIdx.x % 32 / 4;
+}
+
+/*
+ * A warp's 32 rows times queries in fp16. numbers[2 * i + c] of a thread is row first_row() + 8 * i, the c-th
+ * of its two queries of each eight.
+ */
+template <int BLOCKS> struct half_operands {
+    uint32_t a[2][2 * BLOCKS][4]; /* [set of 16 rows][step of 16 dimensions][register] */
+    float half[4];                /* of each row */
+
+    typedef float number;
+    static constexpr int pieces = 4 * BLOCKS; /* of 16 bytes, of a query */
+    static constexpr int patches = 160;       /* what shared memory has room for */
+    static constexpr bool halves = true;      /* rows need theirs */
 
     /* Eight dimensions of row lane / 4 + 8 h of a set, as four pairs. */
     __device__ __forceinline__ void put(int set, int h, int b, const uint32_t (&two)[4])
@@ -56,13 +70,75 @@ template <int BLOCKS> struct operands {
         a[set][2 * b + 1][h] = two[2];
         a[set][2 * b + 1][2 + h] = two[3];
     }
-};
 
-/* The first of a thread's rows in a unit; the others are 8, 16 and 24 further. */
-__device__ __forceinline__ int first_row(void)
-{
-    return (int)threadIdx.x / 32 * 32 + (int)threadIdx.x % 32 / 4;
-}
+    /* -half is what a row's sums begin at: -inf where there is no row. */
+    __device__ __forceinline__ void begin(const float *of_unit)
+    {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            half[i] = of_unit[first_row() + 8 * i];
+    }
+
+    /* Where queries are, and where a piece of one goes: block of 32 dimensions, lane of a quad. */
+    static __device__ __forceinline__ const void *query(const struct scan_task &t, int32_t query)
+    {
+        return t.d_x + (int64_t)query * (32 * BLOCKS);
+    }
+
+    static __device__ __forceinline__ uint2 place(unsigned piece)
+    {
+        unsigned group = piece / 8;
+        bool paired = 2 * group + 1 < BLOCKS;
+
+        return {paired ? 2 * group + piece % 2 : BLOCKS - 1, paired ? piece % 8 / 2 : piece % 4};
+    }
+
+    /* Eight queries: what lanes have of them lies at from[0 ... 32 BLOCKS - 1]. */
+    __device__ __forceinline__ void multiply(const uint4 *from, float (&acc)[2][4]) const
+    {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -half[i];
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            uint4 q = from[b * 32];
+
+            scan_mma(acc[0], a[0][2 * b], q.x, q.y);
+            scan_mma(acc[1], a[1][2 * b], q.x, q.y);
+            scan_mma(acc[0], a[0][2 * b + 1], q.z, q.w);
+            scan_mma(acc[1], a[1][2 * b + 1], q.z, q.w);
+        }
+    }
+
+    /* What rows have for themselves that e needs: nothing beside the sum and the limit. */
+    __device__ __forceinline__ int odd(void) const
+    {
+        return 0;
+    }
+
+    /* What a query has for itself that e needs: its bound. */
+    static __device__ __forceinline__ float asked(const struct scan_task &t, int32_t query)
+    {
+        return t.c.d_tau[query];
+    }
+
+    static __device__ __forceinline__ float limit(int32_t bits)
+    {
+        return __int_as_float(bits);
+    }
+
+    static __device__ __forceinline__ float e(const struct scan_task &, float tau, float limit,
+                                              float sum, int)
+    {
+        return fmaxf(tau - (sum - limit), 0);
+    }
+
+    static __device__ __forceinline__ float sample_e(const struct scan_task &, float near,
+                                                     float sum, int)
+    {
+        return fmaxf(near - sum, 0);
+    }
+};
 
 /*
  * Where operands come from. bytes: of shared memory; begin: once a block; bring: of a unit's rows what
@@ -70,46 +146,70 @@ __device__ __forceinline__ int first_row(void)
  * are used; load: a warp's operands of what was brought and fetched.
  */
 
-/* u8 and i8: through shared memory, 32 bytes a block of dimensions. */
-template <enum elem E, int BLOCKS> struct source_bytes {
-    static constexpr int pitch = 32 * BLOCKS, stage_bytes = UNIT_ROWS * pitch;
-    static constexpr int bytes = 2 * stage_bytes + 64 * BLOCKS;
-    static constexpr int swizzle =
-        BLOCKS == 4 ? 4 : 0; /* neighbouring rows lie in different banks */
+/* Bytes on their way: two stages of a unit's rows, PITCH from one to the next. */
+template <int PITCH> struct byte_stages {
+    static constexpr int stage_bytes = UNIT_ROWS * PITCH, bytes = 2 * stage_bytes;
+    static constexpr int swizzle = PITCH == 128 ? 4 : 0; /* so that neighbours' banks differ */
     char *stages;
-    uint4 *centre; /* [4 * BLOCKS]: eight halves each, scaled */
-    __half2 scale;
 
+    /* What lies past a row in its place is multiplied by zeros, and must be numbers for that. */
     __device__ void begin(const struct scan_task &t, char *shared)
     {
-        __half *to = (__half *)(shared + 2 * stage_bytes);
-
         stages = shared;
-        centre = (uint4 *)to;
-        scale = __float2half2_rn(t.space->scale);
-        for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
-            to[j] = __float2half_rn(t.centre[j] * t.space->scale);
-        /* what lies past a row in its place is multiplied by zeros, and must be numbers for that */
-        for (int i = (int)threadIdx.x; i < 2 * stage_bytes / 16; i += THREADS)
-            if (t.lists.stride < pitch) ((uint4 *)stages)[i] = {};
+        for (int i = (int)threadIdx.x; i < bytes / 16; i += THREADS)
+            if (t.lists.stride < PITCH) ((uint4 *)stages)[i] = {};
     }
 
     __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u,
                                           int stage)
     {
-        constexpr int slots = BLOCKS == 3 ? 8 : 2 * BLOCKS; /* a power of two */
+        constexpr int slots = PITCH == 96 ? 8 : PITCH / 16; /* a power of two */
         constexpr int step = THREADS / slots;               /* even: rows of a thread are alike */
         int piece = (int)threadIdx.x % slots, row = (int)threadIdx.x / slots;
         const uint8_t *from = t.lists.rows + ((int64_t)u.row + row) * t.lists.stride + 16 * piece;
-        char *to = stages + stage * stage_bytes + row * pitch + (piece ^ row % 2 * swizzle) * 16;
+        char *to = stages + stage * stage_bytes + row * PITCH + (piece ^ row % 2 * swizzle) * 16;
 
         if (16 * piece >= t.lists.stride) return;
 #pragma unroll 4
         for (int left = unit_rows(u.counts) - row; left > 0; left -= step) {
             copy_16(to, from);
-            to += step * pitch;
+            to += step * PITCH;
             from += step * t.lists.stride;
         }
+    }
+
+    /* Piece of 16 bytes of row first_row() + 8 i. */
+    __device__ __forceinline__ const char *at(int stage, int i, int piece) const
+    {
+        return stages + stage * stage_bytes + (first_row() + 8 * i) * PITCH +
+               (piece ^ first_row() % 2 * swizzle) * 16;
+    }
+};
+
+/* u8 and i8, converted: 32 bytes a block of dimensions. */
+template <enum elem E, int BLOCKS> struct source_bytes {
+    typedef half_operands<BLOCKS> operands;
+    typedef byte_stages<32 * BLOCKS> stages;
+    static constexpr int bytes = stages::bytes + 64 * BLOCKS;
+    stages rows;
+    uint4 *centre; /* [4 * BLOCKS]: eight halves each, scaled */
+    __half2 scale;
+
+    __device__ void begin(const struct scan_task &t, char *shared)
+    {
+        __half *to = (__half *)(shared + stages::bytes);
+
+        rows.begin(t, shared);
+        centre = (uint4 *)to;
+        scale = __float2half2_rn(t.space->scale);
+        for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
+            to[j] = __float2half_rn(t.centre[j] * t.space->scale);
+    }
+
+    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u,
+                                          int stage)
+    {
+        rows.bring(t, u, stage);
     }
 
     __device__ __forceinline__ void fetch(const struct scan_task &, const struct unit &)
@@ -117,10 +217,8 @@ template <enum elem E, int BLOCKS> struct source_bytes {
     }
 
     __device__ __forceinline__ void load(const struct scan_task &, const struct unit &, int stage,
-                                         operands<BLOCKS> &x)
+                                         operands &x)
     {
-        const char *from = stages + stage * stage_bytes + first_row() * pitch;
-
 #pragma unroll
         for (int b = 0; b < BLOCKS; b += 2) {
             int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
@@ -129,8 +227,7 @@ template <enum elem E, int BLOCKS> struct source_bytes {
             if (b + 1 < BLOCKS) mid[1] = centre[at / 8 + 1];
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const char *piece =
-                    from + 8 * i * pitch + (at / 16 ^ (first_row() % 2 * swizzle)) * 16;
+                const char *piece = rows.at(stage, i, at / 16);
                 eight<E> raw;
                 uint32_t two[4];
 
@@ -155,6 +252,7 @@ template <enum elem E, int BLOCKS> struct source_bytes {
 
 /* f32 and f16: as they are needed. */
 template <enum elem E, int BLOCKS> struct source_floats {
+    typedef half_operands<BLOCKS> operands;
     static constexpr int bytes = 32 * BLOCKS * 4;
     float *centre;
     float scale;
@@ -176,7 +274,7 @@ template <enum elem E, int BLOCKS> struct source_floats {
     }
 
     __device__ __forceinline__ void load(const struct scan_task &t, const struct unit &u, int,
-                                         operands<BLOCKS> &x)
+                                         operands &x)
     {
         int rows = unit_rows(u.counts), first = first_row();
 
@@ -206,6 +304,7 @@ template <enum elem E, int BLOCKS> struct source_floats {
  * banks once. WORDS: dsub is 4, so that four codes are four pieces.
  */
 template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
+    typedef half_operands<BLOCKS> operands;
     static constexpr int pitch = (BLOCKS + 1) / 2 * 64; /* books_pitch */
     static constexpr int book_bytes = KSUB * pitch * 2;
     static constexpr int bytes = book_bytes + 32 * BLOCKS * 2;
@@ -285,7 +384,7 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
             out[i] = got[i];
     }
 
-    __device__ __forceinline__ void load_words(int i, operands<BLOCKS> &x) const
+    __device__ __forceinline__ void load_words(int i, operands &x) const
     {
         int quad = (int)threadIdx.x % 4;
 
@@ -308,8 +407,7 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
         }
     }
 
-    __device__ __forceinline__ void load_pieces(const uint8_t *code, int i,
-                                                operands<BLOCKS> &x) const
+    __device__ __forceinline__ void load_pieces(const uint8_t *code, int i, operands &x) const
     {
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++) {
@@ -334,7 +432,7 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
 
     /* Of four rows, by the four lanes that have each: |y|^2 / 2 + <c', y>. */
     __device__ void recompute_halves(const struct scan_task &t, const struct unit &u,
-                                     operands<BLOCKS> &x) const
+                                     operands &x) const
     {
         const float *c = t.lists.coarse + (int64_t)u.list * t.lists.d;
         float scale = t.space->scale, sum[4] = {};
@@ -366,7 +464,7 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
     }
 
     __device__ __forceinline__ void load(const struct scan_task &t, const struct unit &u, int,
-                                         operands<BLOCKS> &x)
+                                         operands &x)
     {
 #pragma unroll
         for (int i = 0; i < 4; i++) {

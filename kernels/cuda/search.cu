@@ -67,6 +67,7 @@ static void group_room(struct scratch *s, const struct lists_desc *desc, int d_i
     s->queries.rows.n = n;
     s->queries.rows.depth = product_depth(desc->d);
     rows_room(&s->queries.rows, r);
+    if (whole_may_be(desc->storage, desc->d, desc->m)) whole_room(&s->queries.whole, n, desc->d, r);
     s->d_probe = room_take<int32_t>(r, pairs);
     s->d_near = room_take<float>(r, pairs);
     visits_room(&s->visits, desc->nlist, pairs, r);
@@ -178,6 +179,7 @@ static int make_scratch(struct scratch *s, struct cuda *cuda, const struct lists
     r.base = (char *)s->region.ptr;
     scratch_room(s, &l->desc, l->d_in, transformed, group, &r);
     s->scanned.space = &s->coarse.space;
+    if (cuda->shared_max < SCAN_BYTES) s->queries.whole.d_is = NULL;
     return 0;
 }
 
@@ -253,6 +255,8 @@ static int scan(struct cuda *cuda, const struct steps *t, int again)
                            .d_near = t->l->desc.m ? t->lists.d_near : NULL,
                            .d_square = t->q->rows.d_square,
                            .d_tau = t->c.d_tau,
+                           .whole = t->q->whole,
+                           .space = t->scanned->space->d_facts,
                            .d_again = again ? t->s->d_again : NULL,
                            .d_any = t->s->d_any};
     int rc =
@@ -261,10 +265,14 @@ static int scan(struct cuda *cuda, const struct steps *t, int again)
     return rc < 0 ? rc : scan_lists(cuda, t->scanned, t->q, &t->s->visits, &t->c);
 }
 
-static int answer(struct cuda *cuda, const struct steps *t, struct undone only,
-                  struct undone undone)
+/* d_exact: as in struct candidates. */
+static int answer(struct cuda *cuda, const struct steps *t, const int32_t *d_exact,
+                  struct undone only, struct undone undone)
 {
-    return candidates_answer(cuda, t->scanned, t->q, &t->c, only, t->l->desc.nlist, &t->s->answers,
+    struct candidates c = t->c;
+
+    c.d_exact = d_exact;
+    return candidates_answer(cuda, t->scanned, t->q, &c, only, t->l->desc.nlist, &t->s->answers,
                              undone);
 }
 
@@ -273,21 +281,24 @@ static int search_by_list(struct cuda *cuda, const struct steps *t)
     struct scratch *s = t->s;
     int rc;
 
+    if (t->q->whole.d_is && (rc = whole_make(cuda, t->scanned->space, t->scanned->lists.storage,
+                                             t->q->d_q, t->q->n, &t->q->whole)) < 0)
+        return rc;
     if ((rc = bound_queries(cuda, t->scanned, t->q, &t->lists, &t->c)) < 0) return rc;
     if ((rc = scan(cuda, t, 0)) < 0) return rc;
     if ((rc = candidates_tighten(cuda, t->scanned, t->q, &t->c, s->d_again, s->d_any)) < 0)
         return rc;
     if ((rc = scan(cuda, t, 1)) < 0) return rc;
-    if ((rc = answer(cuda, t, {}, s->undone[0])) < 0) return rc;
+    if ((rc = answer(cuda, t, t->q->whole.d_is, {}, s->undone[0])) < 0) return rc;
     if ((rc = walk_lists(cuda, t->scanned, t->q, &t->lists, &t->c, s->undone[0])) < 0) return rc;
-    return answer(cuda, t, s->undone[0], s->undone[1]);
+    return answer(cuda, t, NULL, s->undone[0], s->undone[1]);
 }
 
 static int search_by_query(struct cuda *cuda, const struct steps *t)
 {
     int rc = walk_lists(cuda, t->scanned, t->q, &t->lists, &t->c, {});
 
-    return rc < 0 ? rc : answer(cuda, t, {}, t->s->undone[1]);
+    return rc < 0 ? rc : answer(cuda, t, NULL, {}, t->s->undone[1]);
 }
 
 /* All steps for the queries on the device. */

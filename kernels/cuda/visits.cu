@@ -90,11 +90,25 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
                                                .pairs = pairs};
 }
 
+/* The limits of pair p, as struct pair has them. */
+__device__ __forceinline__ int32_t limit_of(const struct visits_of &of, int64_t query, int64_t p)
+{
+    float near = of.d_near ? of.d_near[p] : 0.5f * of.d_square[query];
+
+    return __float_as_int(near - of.d_tau[query]);
+}
+
+__device__ __forceinline__ int32_t whole_limit_of(const struct visits_of &of, int64_t query)
+{
+    return whole_limit(of.whole.d_square[query], of.d_tau[query], of.space->scale);
+}
+
 /* A thread a pair, to its place in its list. */
 __global__ static void place_pairs(struct visits_of of, const int64_t *offset, const int32_t *first,
                                    const int32_t *rank, struct pair *pair)
 {
     int64_t stride = (int64_t)gridDim.x * THREADS;
+    bool whole = of.whole.d_is && *of.whole.d_is;
 
     if (of.d_again && !*of.d_any) return;
     for (int64_t p = (int64_t)blockIdx.x * THREADS + threadIdx.x; p < of.n * of.nprobe;
@@ -103,9 +117,8 @@ __global__ static void place_pairs(struct visits_of of, const int64_t *offset, c
         int32_t list = list_of_pair(of, p);
 
         if (list < 0 || offset[list] == offset[list + 1]) continue;
-        float near = of.d_near ? of.d_near[p] : 0.5f * of.d_square[query];
-
-        pair[first[list] + rank[p]] = {(int32_t)query, near - of.d_tau[query]};
+        pair[first[list] + rank[p]] = {(int32_t)query,
+                                       whole ? whole_limit_of(of, query) : limit_of(of, query, p)};
     }
 }
 

@@ -7,17 +7,22 @@
 #define IVF_CUDA_VISITS_H
 
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/whole.h"
 
 enum { UNIT_ROWS = 256, UNIT_QUERIES = 64 };
 
 /*
  * A query at a list, and what <q', y> - half must be past for a vector to be of interest: near less the
- * query's bound. Of a sample (scan.h) it is near itself.
+ * query's bound, as a float; of whole numbers whole_limit, an integer. Of a sample (scan.h) it is near
+ * itself, or |q|^2.
  */
 struct pair {
     int32_t query;
-    float limit;
+    int32_t limit; /* its bits */
 };
+enum {
+    NOTHING = 0x7f800000
+}; /* a limit that nothing passes: +inf, and past all integers there are */
 
 /* A list that some query visits. Its units go chunk by chunk, through all tiles of queries each. */
 struct visit {
@@ -62,6 +67,8 @@ struct visits_of {
     const float *d_near;    /* [n][nprobe], or NULL: rows, and near is half of d_square */
     const float *d_square;  /* [n]: |q'|^2 */
     const float *d_tau;     /* [n]: e at most */
+    struct whole whole;     /* d_is: NULL, or whether limits are integers */
+    const struct product_facts *space;
     const int32_t *d_again; /* [n]: 0 for queries that are left out; NULL: none is */
     const int32_t *d_any;   /* beside d_again: 0 where all are left out */
 };

@@ -416,8 +416,9 @@ __global__ static void __launch_bounds__(THREADS)
         __syncthreads(); /* the query before is done with all of this */
         if (threadIdx.x == 0) {
             count = 0;
-            bound =
-                t.fresh ? e_unbounded(t.space, t.facts, length, t.lists.m > 0) : t.c.d_tau[query];
+            /* what bounds e of whole numbers has no margin in it */
+            bound = t.fresh ? e_unbounded(t.space, t.facts, length, t.lists.m > 0)
+                            : t.c.d_tau[query] + margin;
             if (t.only.d_n) t.c.d_count[query] = 0;
         }
         if (is_past_e<Scorer>(t, query, margin)) {
