@@ -568,7 +568,7 @@ static void test_cuda_search__less_may_be_asked_than_was_reserved(void **state)
 /* The coarse step's room depends on nprobe, and not steadily: groups of centroids change size. */
 static void test_cuda_search__any_nprobe_below_the_reserved_fits(void **state)
 {
-    static const int nprobes[] = {8, 9, 33, 47, 85, 96, 97, 128};
+    static const int nprobes[] = {1, 2, 3, 8, 9, 33, 47, 85, 96, 97, 128};
     struct rig_shape shape = shape_of(KIND_SCALED, ELEM_F32, 32, 0);
     struct search_desc s = {.k = 10, .nprobe = 128};
     struct rig r;
@@ -583,6 +583,33 @@ static void test_cuda_search__any_nprobe_below_the_reserved_fits(void **state)
         rig_check(&r, 0, shape.nq, 10);
     }
     rig_clear(&r);
+}
+
+/* By every way of the coarse step: centroids scored anew up to nprobe 10 of 5000 lists, collected by a
+   second product up to 39 and, from smaller groups, past it. 224, what 200 is padded to, is an odd
+   number of 32s; 5000 lists end within a tile. */
+static void test_cuda_search__few_of_many_lists_are_the_nearest(void **state)
+{
+    static const int ds[] = {1, 33, 128, 200, 960}, nprobes[] = {1, 4, 10, 11, 39, 40, 64};
+    struct search_desc s = {.k = 10, .nprobe = 64};
+
+    (void)state;
+    for (int i = 0; i < LENGTH(ds); i++) {
+        struct rig_shape shape = shape_of(KIND_SCALED, ELEM_F32, ds[i], 0);
+        struct rig r;
+
+        shape.n = 20000;
+        shape.nlist = 5000;
+        shape.nq = s.nq = SOME;
+        if (ds[i] == 33) shape.twist = awkward_queries;
+        rig_open(&r, &shape);
+        rig_reserve(&r, &s);
+        for (int j = 0; j < LENGTH(nprobes); j++) {
+            rig_expect(&r, 10, nprobes[j]);
+            rig_check(&r, 0, shape.nq, 10);
+        }
+        rig_clear(&r);
+    }
 }
 
 static void test_cuda_search__the_same_search_gives_the_same_bytes_each_time(void **state)
@@ -686,6 +713,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__little_memory_changes_nothing),
     cmocka_unit_test(test_cuda_search__less_may_be_asked_than_was_reserved),
     cmocka_unit_test(test_cuda_search__any_nprobe_below_the_reserved_fits),
+    cmocka_unit_test(test_cuda_search__few_of_many_lists_are_the_nearest),
     cmocka_unit_test(test_cuda_search__the_same_search_gives_the_same_bytes_each_time),
     cmocka_unit_test(test_cuda_search__scratch_taken_is_scratch_planned),
 };

@@ -3,11 +3,16 @@
  *
  * (1) the fused product leaves the best score of each group of centroids; (2) of a query's groups
  * the nprobe-th best or one hardly worse, less the margin, is its threshold: nprobe centroids at
- * least are that good, one a group; (3) the product once more collects the centroids past it and
- * their scores, a few more than nprobe; (4) those are sorted by score, and exact distances decide
- * only among what is within the margin of the nprobe-th: conversions to fp64, at a sixteenth of the
- * rate of other things, took most of the time when all were measured. Groups are of 32 where these
- * are several times nprobe, so that few of the nearest share one, else of 8.
+ * least are that good, one a group; (3) the centroids past it and their scores, a few more than
+ * nprobe, are collected: by the product once more or, where nprobe is a small part of the lists, by
+ * scoring anew those in groups of 8 whose best is past it, which the product then leaves, too
+ * (rescore.cu); (4) those are sorted by score, and exact distances decide only among what is within
+ * the margin of the nprobe-th: conversions to fp64, at a sixteenth of the rate of other things, took
+ * most of the time when all were measured. Groups in (2) are of 32 where these are several times
+ * nprobe, so that few of the nearest share one, else of 8.
+ *
+ * Scores of (1) and (3) need not be the same: each is within half the margin. nprobe lists
+ * at least reach the threshold in both, and so does any that distances put among the nprobe nearest.
  *
  * Where a query collects more than fits (values that fp16 makes nothing of), all its distances are
  * taken (exhaustive.cu): slow, and as exact. So are those of nearly as many lists as groups, and of
@@ -20,6 +25,7 @@
 #include "kernels/cuda/exact.cuh"
 #include "kernels/cuda/exhaustive.h"
 #include "kernels/cuda/keys.cuh"
+#include "kernels/cuda/rescore.h"
 
 enum { THREADS = 256, WARPS = THREADS / 32, LANES = 8 };
 enum { WIDE_ROWS = 64 };   /* queries searched exhaustively at once, at most */
@@ -28,13 +34,26 @@ enum { FOUND_MAX = 8192 }; /* centroids collected for a query, at most: what sha
 enum { FOUND_WARP = 512 }; /* as many, and a warp's registers sort them */
 enum { GROUPS_WARP = 64 }; /* groups that a lane keeps in registers, at most */
 
+/*
+ * As many lists for each of nprobe, and scoring anew is the faster: it reads nprobe * 8 centroids a
+ * query out of the L2, a second product multiplies by all. For 10,000 queries of d 128 and 16,384
+ * lists that took 177 us on an H100; at nprobe 32 the bytes are 0.7 GB, some 130 us where the L2 gives
+ * 5.5 TB/s, by arithmetic: the crossover has not been measured.
+ */
+enum { RESCORE_LISTS = 500 };
+
 /* ---- room ---- */
 
 /* Parts of a lane's columns that are a group each; 0: nprobe is too near the number of groups. */
 static int group_parts(int64_t nlist, int nprobe)
 {
-    if (4 * (int64_t)nprobe <= nlist / 32) return 1;
-    return 4 * (int64_t)nprobe <= 3 * (nlist / GROUP_COLS) ? 4 : 0;
+    if (4 * (int64_t)nprobe <= nlist / WHOLE_COLS) return 1;
+    return 4 * (int64_t)nprobe <= 3 * (nlist / GROUP_COLS) ? WHOLE_PARTS : 0;
+}
+
+static bool rescores(int64_t nlist, int nprobe)
+{
+    return group_parts(nlist, nprobe) == 1 && (int64_t)nprobe * RESCORE_LISTS <= nlist;
 }
 
 /*
@@ -43,7 +62,7 @@ static int group_parts(int64_t nlist, int nprobe)
  */
 static int found_cap(int64_t nlist, int nprobe)
 {
-    int parts = group_parts(nlist, nprobe), columns = parts == 1 ? 32 : GROUP_COLS;
+    int parts = group_parts(nlist, nprobe), columns = parts == 1 ? WHOLE_COLS : GROUP_COLS;
     double share = nprobe * (double)columns / (double)nlist;
     double expected = (double)nlist * (1 - pow(1 - share, 1.0 / columns));
 
@@ -54,26 +73,28 @@ static int found_cap(int64_t nlist, int nprobe)
 /* The most nprobe that has groups of 32, or groups at all. */
 static int64_t most_nprobe(int64_t nlist, int parts)
 {
-    return parts == 1 ? nlist / 32 / 4 : nlist / GROUP_COLS * 3 / 4;
+    return parts == 1 ? nlist / WHOLE_COLS / 4 : nlist / GROUP_COLS * 3 / 4;
 }
 
-/* Searches may have a smaller nprobe, and so other groups: of each kind the most that it can want. */
+/* Searches may have a smaller nprobe, and so other groups: room for both kinds, which scoring anew
+   needs anyway, and for what is found by either, the most that it can want. */
 static void slice_room(struct coarse *c, struct room *r)
 {
-    int most = 0, cap = 0;
+    int64_t wholes = product_wholes(c->columns.tiles);
+    int cap = 0;
 
-    for (int parts = 1; parts <= 4; parts += 3) {
+    for (int parts = 1; parts <= WHOLE_PARTS; parts += WHOLE_PARTS - 1) {
         int64_t nprobe = most_nprobe(c->nlist, parts);
         int fit;
 
         if (nprobe > c->nprobe) nprobe = c->nprobe;
-        if (nprobe < 1 || (parts == 4 && nprobe <= most_nprobe(c->nlist, 1))) continue;
+        if (nprobe < 1 || (parts != 1 && nprobe <= most_nprobe(c->nlist, 1))) continue;
         fit = found_cap(c->nlist, (int)nprobe);
         if (!fit) fit = FOUND_MAX; /* less of it than nprobe can be sorted */
         if (fit > cap) cap = fit;
-        most = parts;
     }
-    c->best.d_best = room_take<float>(r, c->slice * product_groups_of(c->columns.tiles, most));
+    c->best.d_whole = room_take<float>(r, c->slice * wholes);
+    c->best.d_part = room_take<float>(r, c->slice * wholes * WHOLE_PARTS);
     c->found.d_column = room_take<int32_t>(r, c->slice * cap);
     c->found.d_score = room_take<float>(r, c->slice * cap);
     c->found.d_count = room_take<int32_t>(r, c->slice);
@@ -91,6 +112,9 @@ void coarse_room(struct coarse *c, int64_t nq, struct room *r)
     c->columns.n = c->nlist;
     c->columns.depth = c->space.depth;
     columns_room(&c->columns, r);
+    c->plain.n = c->nlist;
+    c->plain.depth = c->space.depth;
+    rows_room(&c->plain, r);
     c->slice = 1024;
     slice_room(c, &one);
     c->slice = (int64_t)(c->slice_bytes / (one.at / 1024 + 1)) + 1;
@@ -109,6 +133,7 @@ int coarse_make(struct cuda *cuda, struct coarse *c, const float *d_c)
 
     c->d_c = d_c;
     if ((rc = space_fit(cuda, &c->space, ELEM_F32, d_c, c->nlist, c->d_partial)) < 0) return rc;
+    if ((rc = rows_pack(cuda, &c->space, ELEM_F32, d_c, &c->plain)) < 0) return rc;
     return columns_pack(cuda, &c->space, ELEM_F32, d_c, &c->columns);
 }
 
@@ -373,20 +398,41 @@ static struct rows rows_from(const struct rows *x, int64_t first, int64_t n)
             .d_err = x->d_err + first};
 }
 
+/* The bests that a search is to have. */
+static struct group_best wanted_best(const struct coarse *c, int nprobe)
+{
+    struct group_best best = c->best;
+
+    if (group_parts(c->nlist, nprobe) != 1)
+        best.d_whole = NULL;
+    else if (!rescores(c->nlist, nprobe))
+        best.d_part = NULL;
+    return best;
+}
+
+/* The lists past the thresholds. */
+static int collect_lists(struct cuda *cuda, const struct coarse *c, const struct rows *rows,
+                         int nprobe, const struct group_best *best)
+{
+    if (rescores(c->nlist, nprobe))
+        return rescore_groups(cuda, rows, &c->columns, &c->plain, best, &c->found);
+    return product_collect(cuda, rows, NULL, NULL, &c->columns, &c->found);
+}
+
 static int search_slice(struct cuda *cuda, struct coarse *c, const float *d_q,
                         const struct rows *rows, int nprobe, int32_t *d_probe, float *d_near)
 {
+    struct group_best best = wanted_best(c, nprobe);
     struct thresholds thresholds;
     struct settling settling;
     int rc;
 
-    c->best.parts = group_parts(c->nlist, nprobe);
     c->found.cap = found_cap(c->nlist, nprobe);
     c->found.d_threshold = c->d_threshold;
     thresholds = {.facts = c->space.d_facts,
                   .rows = *rows,
-                  .best = c->best.d_best,
-                  .groups = product_groups_of(c->columns.tiles, c->best.parts),
+                  .best = best.d_whole ? best.d_whole : best.d_part,
+                  .groups = product_wholes(c->columns.tiles) * group_parts(c->nlist, nprobe),
                   .nprobe = nprobe,
                   .threshold = c->d_threshold,
                   .count = c->found.d_count};
@@ -400,9 +446,9 @@ static int search_slice(struct cuda *cuda, struct coarse *c, const float *d_q,
                 .probe = d_probe,
                 .near = d_near,
                 .undone = c->undone};
-    if ((rc = product_groups(cuda, rows, &c->columns, &c->best)) < 0) return rc;
+    if ((rc = product_groups(cuda, rows, &c->columns, &best)) < 0) return rc;
     if ((rc = find_thresholds(cuda, &thresholds)) < 0) return rc;
-    if ((rc = product_collect(cuda, rows, NULL, NULL, &c->columns, &c->found)) < 0) return rc;
+    if ((rc = collect_lists(cuda, c, rows, nprobe, &best)) < 0) return rc;
     if ((rc = CU(cudaMemsetAsync(c->undone.d_n, 0, sizeof(int32_t), cuda->stream))) < 0) return rc;
     if ((rc = settle_lists(cuda, &settling)) < 0) return rc;
     return exhaustive_search(cuda, c, d_q, 0, c->undone, nprobe, d_probe, d_near);

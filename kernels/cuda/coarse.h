@@ -30,6 +30,7 @@ struct coarse {
     const float *d_c;     /* [nlist][d] */
     struct space space;   /* fitted to the centroids; queries and rows are packed in it too */
     struct columns columns;
+    struct rows plain; /* the centroids again, as rows, for rescore.cu */
 
     /* of a slice */
     struct group_best best;

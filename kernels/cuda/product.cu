@@ -55,8 +55,9 @@ int product_groups(struct cuda *cuda, const struct rows *x, const struct columns
                    const struct group_best *out)
 {
     struct task task = task_of(x, c);
-    int64_t groups = product_groups_of(c->tiles, out->parts);
+    int64_t wholes = product_wholes(c->tiles);
 
-    if (out->parts == 1) return run(cuda, task, reduce_groups<1>{out->d_best, groups});
-    return run(cuda, task, reduce_groups<4>{out->d_best, groups});
+    if (!out->d_part) return run(cuda, task, reduce_groups<true, false>{*out, wholes});
+    if (!out->d_whole) return run(cuda, task, reduce_groups<false, true>{*out, wholes});
+    return run(cuda, task, reduce_groups<true, true>{*out, wholes});
 }

@@ -27,6 +27,8 @@ enum {
     TILE_COLS = 128,
     TILE_STEP = 4,   /* columns are padded to a multiple of this many tiles */
     GROUP_COLS = 8,  /* columns among which best_two does not decide */
+    WHOLE_PARTS = 4, /* groups of a tile that a lane of a quad has; their columns: */
+    WHOLE_COLS = WHOLE_PARTS * GROUP_COLS,
     MAX_SPLITS = 64, /* parts of the columns that blocks may take apart */
 };
 
@@ -120,23 +122,32 @@ int product_collect(struct cuda *cuda, const struct rows *x, const int32_t *d_ro
                     const int32_t *d_n, const struct columns *c, const struct collected *out);
 
 /*
- * The best score of each group of columns: d_best[n][tiles][4][parts], parts 4 of GROUP_COLS columns
- * or 1 of all that a lane of a quad has in a tile, 32.
+ * The best score of each group of columns, 0 where none is above that: of the WHOLE_COLS that a lane
+ * of a quad has in a tile, and of each GROUP_COLS of these. NULL: not wanted; one of the two is.
  */
 struct group_best {
-    int parts;
-    float *d_best;
+    float *d_whole; /* [n][tiles][4] */
+    float *d_part;  /* [n][tiles][4][WHOLE_PARTS]: see part_group */
 };
 
-static inline int64_t product_groups_of(int64_t tiles, int parts)
+static inline int64_t product_wholes(int64_t tiles)
 {
-    return tiles * 4 * parts;
+    return tiles * 4;
 }
 
 int product_groups(struct cuda *cuda, const struct rows *x, const struct columns *c,
                    const struct group_best *out);
 
 #ifdef __CUDACC__
+/*
+ * A score passes a row's threshold where, as an integer, it is above this. fmaxf: -0 would be the lowest
+ * of integers; where sums overflow a score is NaN, which as an integer is past infinity, and passes.
+ */
+__device__ static inline int collected_below(float threshold)
+{
+    return __float_as_int(fmaxf(threshold, 0.0f)) - 1;
+}
+
 /* The offset of all scores, which makes them non-negative. */
 __device__ static inline float product_offset(const struct product_facts *f)
 {
@@ -145,7 +156,13 @@ __device__ static inline float product_offset(const struct product_facts *f)
     return 0.505f * top * top + 1.01f * top * f->row_max;
 }
 
-/* The ith column of a group, i < GROUP_COLS. */
+/* The group that part `part` of a row's whole number `whole` is. */
+__device__ static inline int32_t part_group(int32_t whole, int part)
+{
+    return whole / 4 * 16 + part * 4 + whole % 4;
+}
+
+/* The ith column of a group, i < GROUP_COLS; 2 i and 2 i + 1 are neighbours. */
 __device__ static inline int64_t group_column(int32_t group, int i)
 {
     int quad = group % 4, part = group / 4 % 4;

@@ -8,20 +8,12 @@
  * Bound   Shared memory: each warp reads all columns, 8 KB for 32 x 128 x 32 products, which is
  *         as long as mma.sync takes for them. Half the speed of product_wgmma, by the prototype.
  */
+#include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/product.cuh"
 
 enum { THREADS = 256, STEP_DEPTH = 32, STAGES = 4 };
 enum { STAGE_BYTES = 32 * TILE_COLS * 2 };
 enum { COPIES = 2 }; /* of 16 bytes, by each thread: a stage */
-
-/* d[16][8] += a[16][16] * b[16][8] */
-__device__ __forceinline__ void mma(float *d, const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
-{
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 /* Four blocks of 8 columns x 8 of depth, one a lane's address each 8 lanes. */
 __device__ __forceinline__ void load_blocks(uint32_t (&b)[4], uint32_t address)
@@ -174,5 +166,6 @@ int product_on_mma(struct cuda *cuda, const struct task &task, const Reduce &red
 
 template int product_on_mma(struct cuda *, const struct task &, const struct reduce_best_two &);
 template int product_on_mma(struct cuda *, const struct task &, const struct reduce_collect &);
-template int product_on_mma(struct cuda *, const struct task &, const reduce_groups<1> &);
-template int product_on_mma(struct cuda *, const struct task &, const reduce_groups<4> &);
+template int product_on_mma(struct cuda *, const struct task &, const reduce_groups<true, false> &);
+template int product_on_mma(struct cuda *, const struct task &, const reduce_groups<false, true> &);
+template int product_on_mma(struct cuda *, const struct task &, const reduce_groups<true, true> &);

@@ -240,5 +240,9 @@ int product_on_wgmma(struct cuda *cuda, const struct task &task, const Reduce &r
 
 template int product_on_wgmma(struct cuda *, const struct task &, const struct reduce_best_two &);
 template int product_on_wgmma(struct cuda *, const struct task &, const struct reduce_collect &);
-template int product_on_wgmma(struct cuda *, const struct task &, const reduce_groups<1> &);
-template int product_on_wgmma(struct cuda *, const struct task &, const reduce_groups<4> &);
+template int product_on_wgmma(struct cuda *, const struct task &,
+                              const reduce_groups<true, false> &);
+template int product_on_wgmma(struct cuda *, const struct task &,
+                              const reduce_groups<false, true> &);
+template int product_on_wgmma(struct cuda *, const struct task &,
+                              const reduce_groups<true, true> &);

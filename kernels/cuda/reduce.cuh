@@ -103,30 +103,30 @@ struct reduce_best_two {
 };
 
 /*
- * The best score of each group of columns, written: 4 bytes for 8 or 32 columns, of which a thread has
- * those of its lane in the quad.
+ * The best score of each group of columns, written: 4 bytes for WHOLE_COLS or GROUP_COLS of them, which
+ * are all of one thread. WHOLES, PARTS: which are wanted.
  */
-template <int PARTS> struct reduce_groups {
-    float *best;
-    int64_t groups; /* of a row */
+template <bool WHOLES, bool PARTS> struct reduce_groups {
+    struct group_best out;
+    int64_t wholes; /* of a row */
 
     static constexpr int shared_bytes = 0;
 
     struct state {
-        float *out[2]; /* NULL: there is no such row */
+        int64_t first[2]; /* the row's first whole that is the lane's; -1: there is no such row */
     };
 
     __device__ __forceinline__ void begin(state &s, int64_t row, int64_t n, int, char *) const
     {
         for (int r = 0; r < 2; r++)
-            s.out[r] =
-                row + 8 * r < n ? best + (row + 8 * r) * groups + threadIdx.x % 4 * PARTS : NULL;
+            s.first[r] = row + 8 * r < n ? (row + 8 * r) * wholes + threadIdx.x % 4 : -1;
     }
 
     __device__ __forceinline__ void tile(state &s, const float (&acc)[64], const float2 *norm,
                                          int tile) const
     {
-        int top[2][PARTS] = {};
+        constexpr int TOPS = PARTS ? WHOLE_PARTS : 1;
+        int top[2][TOPS] = {};
 
 #pragma unroll
         for (int j = 0; j < 16; j++) {
@@ -134,18 +134,20 @@ template <int PARTS> struct reduce_groups {
 
 #pragma unroll
             for (int r = 0; r < 2; r++)
-                top[r][j * PARTS / 16] =
-                    __vimax3_s32(top[r][j * PARTS / 16], tile_score(acc, two, j, r, 0),
+                top[r][j * TOPS / 16] =
+                    __vimax3_s32(top[r][j * TOPS / 16], tile_score(acc, two, j, r, 0),
                                  tile_score(acc, two, j, r, 1));
         }
 #pragma unroll
         for (int r = 0; r < 2; r++) {
-            if (!s.out[r]) continue;
-            if constexpr (PARTS == 4)
-                *(int4 *)(s.out[r] + tile * 4 * PARTS) =
-                    make_int4(top[r][0], top[r][1], top[r][2], top[r][3]);
-            else
-                *(int *)(s.out[r] + tile * 4 * PARTS) = top[r][0];
+            int64_t at = s.first[r] + tile * 4;
+
+            if (s.first[r] < 0) continue;
+            if constexpr (PARTS) {
+                ((int4 *)out.d_part)[at] = make_int4(top[r][0], top[r][1], top[r][2], top[r][3]);
+                top[r][0] = max(__vimax3_s32(top[r][0], top[r][1], top[r][2]), top[r][3]);
+            }
+            if constexpr (WHOLES) ((int *)out.d_whole)[at] = top[r][0];
         }
     }
 
@@ -195,9 +197,8 @@ struct reduce_collect {
             float threshold = row + 8 * r < n ? out.d_threshold[row + 8 * r] : 0;
             int in_warp = 16 * set + 8 * r + (int)(threadIdx.x % 32 / 4);
 
-            /* fmaxf: -0 would be the lowest of integers; where sums overflow a score is NaN, which
-               as an integer is past infinity, and passes. Nothing does of a row not there. */
-            s.below[r] = row + 8 * r < n ? __float_as_int(fmaxf(threshold, 0.0f)) - 1 : INT_MAX;
+            /* INT_MAX: nothing passes of a row not there */
+            s.below[r] = row + 8 * r < n ? collected_below(threshold) : INT_MAX;
             if (threadIdx.x % 4) continue;
             s.queue->below[in_warp] = s.below[r];
             s.queue->row_of[in_warp] = (int32_t)(row + 8 * r);
