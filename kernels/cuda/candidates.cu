@@ -1,134 +1,24 @@
 /*
  * From candidates to answers. What is within the margin of the k-th e is decided by exact distances, a
  * few more than k. The k-th is found by bisection on its bits, so that nothing but those few is sorted.
+ *
+ * All of it waits for memory and for other threads, hardly for arithmetic. So a warp takes a query, without
+ * barriers, where its registers can sort the answers; else a block does, and a large one where queries are few.
  */
 #include "kernels/cuda/candidates.h"
 
 #include <cmath>
 
 #include "kernels/cuda/best.cuh"
+#include "kernels/cuda/distances.cuh"
 #include "kernels/cuda/keys.cuh"
 
-enum { LANES = 8, FEW_ANSWERS = 32, WHOLE_D = 1024 };
-enum {
-    SMALL = 64,
-    LARGE = 128,
-    ALONE = 1024
-}; /* threads of a query: of few answers, many, or a few queries */
-
-/*
- * The list of place pos: lists may be empty, so the last that begins at or before it. By eight lanes, which
- * look at eight lists at a time; all lanes of the warp call this.
- */
-__device__ static int64_t list_of(const int64_t *offset, int64_t nlist, int64_t pos)
-{
-    int64_t lo = 0, hi = nlist;
-
-    while (__any_sync(WARP_ALL, hi - lo > 1)) {
-        int64_t step = (hi - lo + LANES - 1) / LANES, at = lo + threadIdx.x % LANES * step;
-        unsigned before = __ballot_sync(WARP_ALL, at < hi && offset[at] <= pos);
-
-        before = before >> threadIdx.x % 32 / LANES * LANES & ((1u << LANES) - 1);
-        lo += (__popc(before) - 1) * step;
-        hi = min(hi, lo + step);
-    }
-    return lo;
-}
-
-/* Lane's terms of |q - (c + b)|^2, b being the code's: four dimensions at a time where slices are. */
-__device__ static double code_terms(const struct stored &lists, const float *q, const float *c,
-                                    const uint8_t *code)
-{
-    int lane = (int)(threadIdx.x % LANES);
-    double sum = 0;
-
-    if (lists.dsub % 4) {
-        for (int j = lane; j < lists.d; j += LANES)
-            sum += exact_term(q[j], stored_code_at(lists, code, c, j));
-        return sum;
-    }
-    for (int j = 4 * lane; j < lists.d; j += 4 * LANES) {
-        int slice = j / lists.dsub;
-        const float *word = lists.books + ((int64_t)slice * KSUB + code[slice]) * lists.dsub;
-        float4 b = __ldg((const float4 *)(word + (j - slice * lists.dsub)));
-        float4 x = __ldg((const float4 *)(q + j)), mid = __ldg((const float4 *)(c + j));
-
-        sum += exact_term(x.x, (double)mid.x + b.x) + exact_term(x.y, (double)mid.y + b.y) +
-               exact_term(x.z, (double)mid.z + b.z) + exact_term(x.w, (double)mid.w + b.w);
-    }
-    return sum;
-}
-
-/* A query as a block has it: as it is and, where it and the rows are whole numbers, as those. */
-struct asked {
-    const float *q;
-    int whole; /* sums of squares are exact integers, and fit */
-    int number[WHOLE_D];
-};
-
-/* By the whole block. What 1,023 and a byte differ by, squared, 1,024 times, is less than 2^31. */
-__device__ static void ask(const struct stored &lists, const float *q, struct asked *out)
-{
-    int whole =
-        !lists.m && lists.d <= WHOLE_D && (lists.storage == ELEM_U8 || lists.storage == ELEM_I8);
-
-    __syncthreads(); /* the query before is done with */
-    for (int j = (int)threadIdx.x; whole && j < lists.d; j += (int)blockDim.x) {
-        out->number[j] = (int)rintf(fminf(fmaxf(q[j], -2048), 2048));
-        whole = fabsf(q[j]) < 1024 && (float)out->number[j] == q[j];
-    }
-    whole = __syncthreads_and(whole);
-    if (threadIdx.x == 0) {
-        out->q = q;
-        out->whole = whole;
-    }
-    __syncthreads();
-}
-
-/* Lane's terms of the distance between whole numbers: integers, which cost no conversions. */
-__device__ static int whole_terms(const struct stored &lists, const int *q, const uint8_t *row)
-{
-    int lane = (int)(threadIdx.x % LANES), sum = 0, flip = lists.storage == ELEM_I8 ? 128 : 0;
-
-    for (int j = 4 * lane; j < lists.d; j += 4 * LANES) {
-        uint32_t four = *(const uint32_t *)(row + j) ^ (flip ? 0x80808080u : 0);
-
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            int diff = j + i < lists.d ? q[j + i] + flip - (int)(four >> 8 * i & 255) : 0;
-
-            sum += diff * diff;
-        }
-    }
-    return sum;
-}
-
-/* The exact distance from q to the vector at pos, by eight lanes; all lanes of the warp call this. */
-__device__ static float distance_at(const struct stored &lists, const struct asked *a, int64_t list,
-                                    int64_t pos)
-{
-    const uint8_t *row = lists.rows + pos * lists.stride;
-    const float *c = lists.coarse + list * lists.d;
-    double sum;
-    float out;
-
-    if (a->whole) {
-        int whole = whole_terms(lists, a->number, row);
-
-        for (int lanes = 1; lanes < LANES; lanes *= 2)
-            whole += __shfl_xor_sync(WARP_ALL, whole, lanes);
-        return (float)whole;
-    }
-    if (!lists.m) return exact_by_lanes<LANES>(lists.storage, row, 0, a->q, lists.d);
-    sum = code_terms(lists, a->q, c, row);
-    for (int lanes = 1; lanes < LANES; lanes *= 2)
-        sum += __shfl_xor_sync(WARP_ALL, sum, lanes);
-    if (exact_settled(sum, lists.d, &out)) return out;
-    sum = 0;
-    for (int j = 0; j < lists.d; j++)
-        sum += exact_term(a->q[j], stored_code_at(lists, row, c, j));
-    return (float)sum;
-}
+enum { WARPS = 4 }; /* of a block whose warps take a query each */
+/* A warp's: the most answers, the room these take, and keys that a lane holds to find them. */
+enum { FEW = 32, FEW_ROOM = 128, FEW_HELD = 8 };
+enum { MANY = 128, MANY_ROOM = 256, MANY_HELD = 32 };
+enum { BLOCK = 128, ALONE = 1024 }; /* threads of a query: of many queries, or of a few */
+static const uint32_t FARTHEST = NO_BOUND - 1; /* no key's e is past that */
 
 struct answer_task {
     struct stored lists;
@@ -141,75 +31,292 @@ struct answer_task {
     struct candidates c;
     struct undone only, undone;
     struct answers out;
-    int room;
+    int room; /* for what is within the margin: a power of two */
     int32_t *again, *any;
 };
 
-/* e that the kth of a query's candidates is at most at. By the whole block. */
-__device__ static float kth_e(const uint64_t *found, int count, int k)
+__device__ static float margin_of(const struct answer_task &t, int64_t query)
 {
-    return __uint_as_float(
-        keys_kth_at_most(count, k, [=](int i) { return (uint32_t)(found[i] >> 32); }));
+    if (t.c.d_exact && *t.c.d_exact) return 0;
+    return e_margin(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
+                    t.lists.m > 0, t.float16);
 }
 
-/* Places of the candidates that are at e or nearer, as far as there is room; how many there are. */
-__device__ static int gather_close(const uint64_t *found, int count, float e, int room,
-                                   uint32_t *place)
+/* ---- what is near enough ---- */
+
+/*
+ * Calls use(key) with all keys of a query, in all TEAM threads at once, several loads ahead of it; NO_KEY where
+ * a thread has no more.
+ */
+template <int TEAM, class Use>
+__device__ __forceinline__ void each_key(const uint64_t *found, int count, Use use)
+{
+    enum { LOADS = 8 };
+    int rank = (int)(threadIdx.x % TEAM);
+
+    for (int at = 0; at < count; at += TEAM * LOADS) {
+        uint64_t key[LOADS];
+
+#pragma unroll
+        for (int i = 0; i < LOADS; i++)
+            key[i] = at + TEAM * i + rank < count ? __ldg(found + at + TEAM * i + rank) : NO_KEY;
+#pragma unroll
+        for (int i = 0; i < LOADS; i++)
+            use(key[i]);
+    }
+}
+
+/*
+ * The e's of a query's keys, or, where these are more than the team's registers hold, the least of every few:
+ * the k-th of those is no nearer than the k-th of all, and hardly farther where k is much less than their number.
+ */
+template <int TEAM, int K>
+__device__ __forceinline__ void least_es(const uint64_t *found, int count, uint32_t (&e)[K])
+{
+    const uint32_t *high = (const uint32_t *)found + 1;
+    int rank = (int)(threadIdx.x % TEAM);
+
+#pragma unroll
+    for (int i = 0; i < K; i++)
+        e[i] = NO_BOUND;
+    for (int at = 0; at < count; at += TEAM * K)
+#pragma unroll
+        for (int i = 0; i < K; i++) {
+            int j = at + TEAM * i + rank;
+
+            e[i] = min(e[i], j < count ? __ldg(high + 2 * (int64_t)j) : NO_BOUND);
+        }
+}
+
+/* Of the k-th e, how far more may be taken than k: a few distances cost less than a round of bisection. */
+__device__ __forceinline__ uint32_t enough_of(int k)
+{
+    return (uint32_t)(k + k / 8);
+}
+
+/* The bits of the last e that may be an answer's; FARTHEST where the margin is no number, too. */
+__device__ __forceinline__ uint32_t last_of(uint32_t kth, float margin)
+{
+    float last = __uint_as_float(kth) + margin;
+
+    return last < INFINITY ? __float_as_uint(last) : FARTHEST;
+}
+
+/* The places of a query's candidates up to `last`, as far as there is room; how many there are. By a warp. */
+__device__ static int gather_by_warp(const uint64_t *found, int count, uint32_t last, int room,
+                                     uint32_t *place)
+{
+    unsigned before = (1u << threadIdx.x % 32) - 1;
+    int close = 0;
+
+    each_key<32>(found, count, [&](uint64_t key) {
+        bool near = (uint32_t)(key >> 32) <= last;
+        unsigned all = __ballot_sync(WARP_ALL, near);
+        int at = close + __popc(all & before);
+
+        if (near && at < room) place[at] = key_number(key);
+        close += __popc(all);
+    });
+    __syncwarp();
+    return close;
+}
+
+/* Those within the margin of the k-th; past `room` where not all candidates were kept, too. By a warp. */
+template <int K>
+__device__ static int close_by_warp(const struct answer_task &t, int64_t query, uint32_t *place)
+{
+    const uint64_t *found = t.c.d_found + query * t.c.cap;
+    int count = t.c.d_count[query], k = t.c.k;
+    uint32_t last = FARTHEST;
+    float margin = margin_of(t, query);
+
+    if ((uint32_t)count > (uint32_t)t.c.cap) return t.room + 1;
+    if (count > k) {
+        struct keys_warp team;
+        uint32_t e[K];
+
+        least_es<32>(found, count, e);
+        last = last_of(keys_bound(e, (uint32_t)k, enough_of(k), team), margin);
+    }
+    return gather_by_warp(found, count, last, t.room, place);
+}
+
+/* As gather_by_warp, by the whole block. */
+template <int THREADS>
+__device__ static int gather_by_block(const uint64_t *found, int count, uint32_t last, int room,
+                                      uint32_t *place)
 {
     __shared__ int close;
 
     __syncthreads(); /* the query before has read it */
     if (threadIdx.x == 0) close = 0;
     __syncthreads();
-    for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
-        if (key_value(found[i]) > e) continue;
+    each_key<THREADS>(found, count, [&](uint64_t key) {
+        if ((uint32_t)(key >> 32) > last) return;
         int at = atomicAdd(&close, 1);
 
-        if (at < room) place[at] = key_number(found[i]);
-    }
+        if (at < room) place[at] = key_number(key);
+    });
     __syncthreads();
     return close;
 }
 
-/* A block a query at a time. Shared memory: `room` answers, a power of two. */
+/*
+ * An e that k of a query's candidates are at most at, by the whole block, of which a thread has the least of
+ * its own: a round of bisection is one barrier, which counts. k is much less than THREADS.
+ */
 template <int THREADS>
-__global__ static void __launch_bounds__(THREADS)
-    answer_queries(__grid_constant__ const struct answer_task t)
+__device__ static uint32_t kth_of_least(const uint64_t *found, int count, int k)
 {
-    extern __shared__ vid ids[]; /* [room] */
-    __shared__ struct asked asked;
+    enum { LOADS = 16 };
+    struct keys_block team;
+    uint32_t e[LOADS], least[1] = {NO_BOUND};
+
+    least_es<THREADS>(found, count, e);
+#pragma unroll
+    for (int i = 0; i < LOADS; i++)
+        least[0] = min(least[0], e[i]);
+    return keys_bound(least, (uint32_t)k, enough_of(k), team);
+}
+
+/* The e that the kth of a query's candidates is at most at. By the whole block. */
+__device__ static uint32_t kth_of_all(const uint64_t *found, int count, int k)
+{
+    return keys_kth_at_most(count, k, [=](int i) { return (uint32_t)(found[i] >> 32); });
+}
+
+/* As close_by_warp, by the whole block; where the least of a thread's say too little, all are looked at. */
+template <int THREADS>
+__device__ static int close_by_block(const struct answer_task &t, int64_t query, uint32_t *place)
+{
+    const uint64_t *found = t.c.d_found + query * t.c.cap;
+    int count = t.c.d_count[query], k = t.c.k, close = t.room + 1;
+    float margin = margin_of(t, query);
+
+    if ((uint32_t)count > (uint32_t)t.c.cap) return close;
+    if (count <= k) return gather_by_block<THREADS>(found, count, FARTHEST, t.room, place);
+    if (k <= THREADS / 4) {
+        uint32_t last = last_of(kth_of_least<THREADS>(found, count, k), margin);
+
+        close = gather_by_block<THREADS>(found, count, last, t.room, place);
+    }
+    if (close <= t.room) return close;
+    return gather_by_block<THREADS>(found, count, last_of(kth_of_all(found, count, k), margin),
+                                    t.room, place);
+}
+
+/* ---- how far it is ---- */
+
+/*
+ * The list of place pos: lists may be empty, so the last that begins at or before it. Eight parts at a time,
+ * whose loads do not wait for each other.
+ */
+__device__ static int32_t list_of(const int64_t *offset, int64_t nlist, uint32_t pos)
+{
+    enum { PARTS = 8 };
+    int64_t lo = 0, hi = nlist;
+
+    while (hi - lo > 1) {
+        int64_t step = (hi - lo + PARTS - 1) / PARTS;
+        int before = 0;
+
+#pragma unroll
+        for (int i = 1; i < PARTS; i++)
+            before += lo + i * step < hi && __ldg(offset + lo + i * step) <= pos;
+        lo += before * step;
+        hi = min(hi, lo + step);
+    }
+    return (int32_t)lo;
+}
+
+/* Calls use(i, distance, id) for each of the close ones, in one of TEAM threads: each warp has some. */
+template <int TEAM, class Source, class Use>
+__device__ __forceinline__ void each_distance(const struct answer_task &t, const Source &source,
+                                              const uint32_t *place, const int32_t *list, int close,
+                                              Use use)
+{
+    int lane = (int)(threadIdx.x % 32);
+
+    for (int at = (int)(threadIdx.x % TEAM / 32) * TOGETHER; at < close;
+         at += TEAM / 32 * TOGETHER) {
+        int n = min(close - at, (int)TOGETHER);
+        vid id = lane < n ? stored_id(t.lists, place[at + lane]) : -1;
+        float exact = distance_of(t.lists, source, place + at, list + at, n);
+
+        if (lane < n) use(at + lane, exact, id);
+    }
+}
+
+/* ---- answers ---- */
+
+/* A warp a query at a time, K keys a lane. Shared memory: `room` keys, places and lists for each warp. */
+template <class Source, int K, int ROOM>
+__global__ static void __launch_bounds__(WARPS * 32, Source::codes || ROOM > FEW_ROOM ? 6 : 8)
+    answer_by_warp(__grid_constant__ const struct answer_task t)
+{
+    extern __shared__ uint64_t keys[];
+    int warp = (int)(threadIdx.x / 32), lane = (int)(threadIdx.x % 32), k = t.c.k;
+    uint64_t *key = keys + 2 * warp * t.room; /* (distance, id) */
+    uint32_t *place = (uint32_t *)(key + t.room);
+    int32_t *list = (int32_t *)(place + t.room);
+    int64_t n = t.only.d_n ? *t.only.d_n : t.n;
+
+    for (int64_t u = (int64_t)blockIdx.x * WARPS + warp; u < n; u += (int64_t)gridDim.x * WARPS) {
+        int64_t query = t.only.d_n ? t.only.d_query[u] : u;
+        int close = close_by_warp<K>(t, query, place);
+        Source source;
+
+        if (close > t.room) {
+            if (lane == 0) t.undone.d_query[atomicAdd(t.undone.d_n, 1)] = (int32_t)query;
+            continue;
+        }
+        for (int i = lane; Source::codes && i < close; i += 32)
+            list[i] = list_of(t.lists.offset, t.nlist, place[i]);
+        __syncwarp();
+        source.begin(t.lists, t.d_q + query * t.d);
+        each_distance<32>(t, source, place, list, close, [=](int i, float exact, vid id) {
+            key[i] = key_of(exact, (uint32_t)id);
+        });
+        keys_sort_warp<ROOM / 32>(key, close);
+        for (int i = lane; i < k; i += 32) {
+            bool there = i < close && key_value(key[i]) < INFINITY;
+
+            t.out.d_dist[query * k + i] = there ? key_value(key[i]) : INFINITY;
+            t.out.d_ids[query * k + i] = there ? (vid)key_number(key[i]) : -1;
+        }
+        __syncwarp(); /* all is read before the next query writes */
+    }
+}
+
+/* A block a query at a time. Shared memory: `room` answers, places and lists. */
+template <class Source, int THREADS>
+__global__ static void __launch_bounds__(THREADS)
+    answer_by_block(__grid_constant__ const struct answer_task t)
+{
+    extern __shared__ vid ids[];
     float *dist = (float *)(ids + t.room);
     uint32_t *place = (uint32_t *)(dist + t.room);
+    int32_t *list = (int32_t *)(place + t.room);
     int64_t n = t.only.d_n ? *t.only.d_n : t.n;
     int k = t.c.k;
 
     for (int64_t u = blockIdx.x; u < n; u += gridDim.x) {
         int64_t query = t.only.d_n ? t.only.d_query[u] : u;
-        const uint64_t *found = t.c.d_found + query * t.c.cap;
-        int count = t.c.d_count[query], close = t.room + 1;
-        float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query],
-                                t.rows.d_err[query], t.lists.m > 0, t.float16);
+        int close = close_by_block<THREADS>(t, query, place);
+        Source source;
 
-        if (t.c.d_exact && *t.c.d_exact) margin = 0;
-        if ((uint32_t)count <= (uint32_t)t.c.cap) {
-            float last = count > k ? kth_e(found, count, k) + margin : INFINITY;
-
-            close = gather_close(found, count, last, t.room, place);
-        }
         if (close > t.room) {
             if (threadIdx.x == 0) t.undone.d_query[atomicAdd(t.undone.d_n, 1)] = (int32_t)query;
             continue;
         }
-        ask(t.lists, t.d_q + query * t.d, &asked);
-        for (int at = 0; at < close; at += THREADS / LANES) {
-            int i = min(at + (int)threadIdx.x / LANES, close - 1);
-            int64_t list = t.lists.m ? list_of(t.lists.offset, t.nlist, place[i]) : 0;
-            float exact = distance_at(t.lists, &asked, list, place[i]);
-
-            if (threadIdx.x % LANES) continue;
+        for (int i = (int)threadIdx.x; Source::codes && i < close; i += THREADS)
+            list[i] = list_of(t.lists.offset, t.nlist, place[i]);
+        __syncthreads();
+        source.begin(t.lists, t.d_q + query * t.d);
+        each_distance<THREADS>(t, source, place, list, close, [=](int i, float exact, vid id) {
             dist[i] = exact;
-            ids[i] = stored_id(t.lists, place[i]);
-        }
+            ids[i] = id;
+        });
         best_sort(dist, ids, close);
         for (int i = (int)threadIdx.x; i < k; i += THREADS) {
             bool there = i < close && dist[i] < INFINITY;
@@ -219,6 +326,8 @@ __global__ static void __launch_bounds__(THREADS)
         }
     }
 }
+
+/* ---- launching ---- */
 
 static struct answer_task task_of(const struct scanned *s, const struct queries *q,
                                   const struct candidates *c)
@@ -238,31 +347,61 @@ static struct answer_task task_of(const struct scanned *s, const struct queries 
     return t;
 }
 
+/* teams: queries that a block takes at once, each of which needs `bytes` for each candidate of its room. */
+static int launch(struct cuda *cuda, void (*kernel)(struct answer_task),
+                  const struct answer_task &t, int threads, int teams, size_t bytes)
+{
+    int64_t blocks = (t.n + teams - 1) / teams, most = cuda->sms * 4;
+    int rc;
+
+    if (t.only.d_n && blocks > most) blocks = most; /* mostly there are none */
+    bytes *= (size_t)t.room * (size_t)teams;
+    if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      (int)bytes))) < 0)
+        return rc;
+    kernel<<<(unsigned)blocks, (unsigned)threads, bytes, cuda->stream>>>(t);
+    return cuda_launched(cuda, "answer_queries");
+}
+
+template <class Source> static int run(struct cuda *cuda, const struct answer_task &t)
+{
+    const size_t by_warp = sizeof(uint64_t) + sizeof(uint32_t) + sizeof(int32_t);
+    const size_t by_block = sizeof(vid) + sizeof(float) + sizeof(uint32_t) + sizeof(int32_t);
+
+    if (!t.only.d_n && t.n <= cuda->sms)
+        return launch(cuda, answer_by_block<Source, ALONE>, t, ALONE, 1, by_block);
+    if (t.c.k > MANY || !t.lists.ids32) /* a warp's keys have 32 bits for an id */
+        return launch(cuda, answer_by_block<Source, BLOCK>, t, BLOCK, 1, by_block);
+    if (t.c.k > FEW)
+        return launch(cuda, answer_by_warp<Source, MANY_HELD, MANY_ROOM>, t, WARPS * 32, WARPS,
+                      by_warp);
+    return launch(cuda, answer_by_warp<Source, FEW_HELD, FEW_ROOM>, t, WARPS * 32, WARPS, by_warp);
+}
+
 int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                       const struct candidates *c, struct undone only, int64_t nlist,
                       const struct answers *out, struct undone undone)
 {
     struct answer_task t = task_of(s, q, c);
-    int64_t most = only.d_n ? cuda->sms * 4 : q->n;
-    int few = !only.d_n && q->n <= cuda->sms, rc;
-    int threads = few ? ALONE : c->k <= FEW_ANSWERS ? SMALL : LARGE;
-    auto kernel = few                ? answer_queries<ALONE>
-                  : threads == SMALL ? answer_queries<SMALL>
-                                     : answer_queries<LARGE>;
-    size_t bytes;
+    int rc;
 
     t.nlist = nlist;
     t.only = only;
     t.undone = undone;
     t.out = *out;
     t.room = keys_room(c->k + c->k / 4 + 64);
-    bytes = (size_t)t.room * (sizeof(vid) + sizeof(float) + sizeof(uint32_t));
-    if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      (int)bytes))) < 0)
-        return rc;
     if ((rc = CU(cudaMemsetAsync(undone.d_n, 0, sizeof(int32_t), cuda->stream))) < 0) return rc;
-    kernel<<<(unsigned)(most < q->n ? most : q->n), (unsigned)threads, bytes, cuda->stream>>>(t);
-    return cuda_launched(cuda, "answer_queries");
+    if (t.lists.m) return run<distance_codes>(cuda, t);
+    switch (t.lists.storage) {
+    case ELEM_F32:
+        return run<distance_rows<ELEM_F32>>(cuda, t);
+    case ELEM_F16:
+        return run<distance_rows<ELEM_F16>>(cuda, t);
+    case ELEM_U8:
+        return run<distance_rows<ELEM_U8>>(cuda, t);
+    default:
+        return run<distance_rows<ELEM_I8>>(cuda, t);
+    }
 }
 
 /* ---- more than fit ---- */
@@ -270,11 +409,11 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
 /* The bound of a query that overflowed, by the whole block. */
 __device__ static void tighten_bound(const struct answer_task &t, int64_t query)
 {
-    float margin = e_margin(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
-                            t.lists.m > 0, t.float16);
-    float last =
-        t.c.cap < t.c.k ? INFINITY : kth_e(t.c.d_found + query * t.c.cap, t.c.cap, t.c.k) + margin;
+    float last = INFINITY;
 
+    if (t.c.cap >= t.c.k)
+        last = __uint_as_float(kth_of_all(t.c.d_found + query * t.c.cap, t.c.cap, t.c.k)) +
+               margin_of(t, query);
     if (threadIdx.x) return;
     t.c.d_tau[query] = fminf(t.c.d_tau[query], last);
     t.c.d_count[query] = 0;
@@ -282,11 +421,11 @@ __device__ static void tighten_bound(const struct answer_task &t, int64_t query)
 }
 
 /* A thread a query looks whether it is one of the few; those are the block's. */
-__global__ static void __launch_bounds__(LARGE)
+__global__ static void __launch_bounds__(BLOCK)
     tighten_bounds(__grid_constant__ const struct answer_task t)
 {
-    __shared__ int over[LARGE], n;
-    int64_t query = (int64_t)blockIdx.x * LARGE + threadIdx.x;
+    __shared__ int over[BLOCK], n;
+    int64_t query = (int64_t)blockIdx.x * BLOCK + threadIdx.x;
     /* at -inf its numbers are past e, and another scan would not help */
     int mine = query < t.n && (uint32_t)t.c.d_count[query] > (uint32_t)t.c.cap &&
                t.c.d_tau[query] > -INFINITY;
@@ -297,7 +436,7 @@ __global__ static void __launch_bounds__(LARGE)
     if (query < t.n) t.again[query] = mine;
     __syncthreads();
     for (int i = 0; i < n; i++)
-        tighten_bound(t, (int64_t)blockIdx.x * LARGE + over[i]);
+        tighten_bound(t, (int64_t)blockIdx.x * BLOCK + over[i]);
 }
 
 int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
@@ -309,6 +448,6 @@ int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct 
     t.again = d_again;
     t.any = d_any;
     if ((rc = CU(cudaMemsetAsync(d_any, 0, sizeof *d_any, cuda->stream))) < 0) return rc;
-    tighten_bounds<<<(unsigned)((q->n + LARGE - 1) / LARGE), LARGE, 0, cuda->stream>>>(t);
+    tighten_bounds<<<(unsigned)((q->n + BLOCK - 1) / BLOCK), BLOCK, 0, cuda->stream>>>(t);
     return cuda_launched(cuda, "tighten_bounds");
 }

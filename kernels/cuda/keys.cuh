@@ -134,6 +134,31 @@ struct keys_warp {
     }
 };
 
+/* The same of a whole block, a key a thread: what is added is 0 or 1, which a barrier counts. */
+struct keys_block {
+    __device__ __forceinline__ uint32_t sum(uint32_t v)
+    {
+        return (uint32_t)__syncthreads_count((int)v);
+    }
+
+    __device__ __forceinline__ uint32_t least(uint32_t v)
+    {
+        return ~most(~v);
+    }
+
+    __device__ uint32_t most(uint32_t v)
+    {
+        __shared__ uint32_t part[32];
+
+        v = __reduce_max_sync(0xffffffffu, v);
+        if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
+        __syncthreads();
+        v = threadIdx.x % 32 < blockDim.x / 32 ? part[threadIdx.x % 32] : 0;
+        __syncthreads(); /* all have read before the next call writes */
+        return __reduce_max_sync(0xffffffffu, v);
+    }
+};
+
 static const uint32_t NO_BOUND = UINT32_MAX;
 
 /*
