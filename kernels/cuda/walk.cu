@@ -6,17 +6,23 @@
  * Codes   A thread a code: m look-ups in the table, whose banks conflict as codes have it. With halves
  *         kept, one table serves all lists.
  * Reads   Each visited list once a query, out of the L2 where several do.
+ * Time    With a query at a time a block has a chunk or two, and what counts is what it waits for: loads are
+ *         asked for together, loops are short (code that was never run comes from the L2, too: a table was
+ *         filled in 80 KB of it), and the best are found by bisection, a barrier a round, not by sorting.
  */
 #include "kernels/cuda/walk.h"
 
 #include <cmath>
 
+#include "kernels/cuda/elem.cuh"
 #include "kernels/cuda/keys.cuh"
 
 enum { THREADS = KSUB, WARPS = THREADS / 32, LANES = 8 };
-enum { CHUNK = 256 };         /* vectors between two looks at the store */
-enum { RANKS = 128 };         /* of a query's lists whose places are held at once */
-enum { STATIC_BYTES = 8192 }; /* more than a block has besides its table and its store */
+enum { RESIDENT = 4 };                   /* blocks that registers leave room for on a processor */
+enum { CHUNK = 256, LINE = 128 };        /* vectors between two looks at the store; bytes */
+enum { RANKS = 128, EACH = RANKS / 32 }; /* of a query's lists whose places are held at once */
+enum { WORDS = 8 };                      /* codewords of a thread that are on their way at once */
+enum { STATIC_BYTES = 8192 };            /* more than a block has besides its table and its store */
 static const float FP16_UNIT =
     1.0f / 1024; /* of tables in fp16: what is past even that is past e */
 
@@ -52,25 +58,72 @@ __device__ __forceinline__ void store_add(const struct store &s, float e, int64_
     if (e <= *s.bound) s.key[atomicAdd(s.count, 1)] = key_of(e, (uint32_t)pos);
 }
 
-/* Sorts, and drops what the margin rules out; whether all that is left may stay. By the whole block. */
+/*
+ * An e that k at least of the store's `count` are at or below, and a quarter more where equal ones allow that: by
+ * bisection on its bits, a barrier a round, which ends as soon as that is so. By the whole block; count >= k.
+ */
+__device__ static float store_kth(const struct store &s, int count, int k)
+{
+    __shared__ int below[3]; /* of the last round, which some still read, of this and of the next */
+    uint32_t least = UINT32_MAX, most = 0, reach;
+    int enough = k + (k + 3) / 4, within = count, turn = 0;
+
+#pragma unroll 1
+    for (int i = (int)threadIdx.x; i < count; i += THREADS) {
+        least = min(least, (uint32_t)(s.key[i] >> 32));
+        most = max(most, (uint32_t)(s.key[i] >> 32));
+    }
+    if (threadIdx.x < 3) below[threadIdx.x] = 0;
+    keys_range(&least, &most);
+    reach = most == least ? 0 : UINT32_MAX >> __clz((int)(most - least));
+    for (uint32_t bit = reach / 2 + 1; reach && bit && within > enough; bit /= 2) {
+        int mine = 0;
+
+#pragma unroll 1
+        for (int i = (int)threadIdx.x; i < count; i += THREADS)
+            mine += (uint32_t)(s.key[i] >> 32) - least <= reach - bit;
+        mine = __reduce_add_sync(WARP_ALL, mine);
+        if (threadIdx.x % 32 == 0 && mine) atomicAdd(below + turn, mine);
+        if (threadIdx.x == 0) below[(turn + 1) % 3] = 0;
+        __syncthreads();
+        if (below[turn] >= k) {
+            within = below[turn];
+            reach -= bit;
+        }
+        turn = (turn + 1) % 3;
+    }
+    return __uint_as_float(least + min(reach, most - least));
+}
+
+/* Drops what is past `last` of `count` keys, by the whole block. What is kept moves to where all have read. */
+__device__ static void store_keep(const struct store &s, int count, float last)
+{
+    if (threadIdx.x == 0) *s.count = 0;
+#pragma unroll 1
+    for (int from = 0; from < count; from += THREADS) {
+        int i = from + (int)threadIdx.x;
+        uint64_t key = i < count ? s.key[i] : NO_KEY;
+
+        __syncthreads();
+        if (i < count && key_value(key) <= last) s.key[atomicAdd(s.count, 1)] = key;
+    }
+    __syncthreads();
+}
+
+/* Drops what the margin rules out; whether all that is left may stay. By the whole block. */
 __device__ static bool store_tighten(const struct store &s, int k, float margin, int most)
 {
-    int count, kept;
+    int count;
 
     __syncthreads();
     count = *s.count;
-    keys_sort(s.key, count);
     if (count < k) return true;
-    float last = key_value(s.key[k - 1]) + margin;
+    float last = store_kth(s, count, k) + margin;
 
-    __syncthreads();
+    __syncthreads(); /* all know the count */
     if (threadIdx.x == 0) *s.bound = fminf(*s.bound, last);
-    for (int i = k - 1 + (int)threadIdx.x; i < count; i += THREADS)
-        if (key_value(s.key[i]) <= last && (i + 1 == count || key_value(s.key[i + 1]) > last))
-            *s.count = i + 1;
-    __syncthreads();
-    kept = *s.count;
-    return kept <= most;
+    store_keep(s, count, last);
+    return *s.count <= most;
 }
 
 /* ---- e of one vector ---- */
@@ -167,41 +220,64 @@ template <class T> struct scorer_codes {
             return v;
     }
 
-    /* c: NULL, or the list's centroid. A thread has its codeword of each sub-quantizer in turn. */
+    /* c: NULL, or the list's centroid. */
     __device__ void fill(const struct walk_task &t, const float *c)
     {
-        int dsub = t.lists.dsub;
-        float square = c ? 0.5f : 0;
-
+#pragma unroll 1
         for (int j = (int)threadIdx.x; j < t.lists.d; j += THREADS)
             y[j] = (x[j] - (c ? c[j] : t.centre[j])) * scale;
         __syncthreads();
-#pragma unroll 16
-        for (int s = 0; s < t.lists.m; s++) {
-            const float *word = t.lists.books + ((int64_t)s * KSUB + threadIdx.x) * dsub;
-
-            table[s * KSUB + threadIdx.x] =
-                made(dsub == 4 ? part(*(const float4 *)word, y + 4 * s, square)
-                               : part(word, dsub, y + dsub * s, square));
-        }
+        if (t.lists.dsub % 4 == 0)
+            fill_by<4>(t, c ? 0.5f : 0);
+        else
+            fill_by<1>(t, c ? 0.5f : 0);
         __syncthreads();
     }
 
-    __device__ __forceinline__ float part(const float *word, int dsub, const float *at,
-                                          float square) const
+    /*
+     * A thread has its codeword of each sub-quantizer, WORDS of them at a time and W dimensions of each: what takes
+     * time is how often it waits for the L2, and the first time for instructions, so that the loop is short, too.
+     */
+    template <int W>
+    __device__ __forceinline__ void fill_by(const struct walk_task &t, float square)
     {
-        float sum = 0;
+        typedef typename elem_raw<ELEM_F32, W>::type raw;
+        int m = t.lists.m, dsub = t.lists.dsub;
+        const float *word = t.lists.books + (int)threadIdx.x * dsub;
 
-        for (int j = 0; j < dsub; j++)
-            sum = fmaf(word[j] * scale, square * (word[j] * scale) - at[j], sum);
-        return sum;
+#pragma unroll 1
+        for (int s = 0; s < m; s += WORDS) {
+            float sum[WORDS] = {};
+
+#pragma unroll 1
+            for (int j = 0; j < dsub; j += W) {
+                raw some[WORDS];
+
+#pragma unroll
+                for (int i = 0; i < WORDS; i++)
+                    some[i] = __ldg((const raw *)(word + min(s + i, m - 1) * KSUB * dsub + j));
+#pragma unroll
+                for (int i = 0; i < WORDS; i++)
+                    sum[i] = part<W>(some[i], *(const raw *)(y + min(s + i, m - 1) * dsub + j),
+                                     square, sum[i]);
+            }
+#pragma unroll
+            for (int i = 0; i < WORDS; i++)
+                if (s + i < m) table[(s + i) * KSUB + threadIdx.x] = made(sum[i]);
+        }
     }
 
-    __device__ __forceinline__ float part(float4 word, const float *at, float square) const
+    template <int W, class Raw>
+    __device__ __forceinline__ float part(Raw word, Raw at, float square, float sum) const
     {
-        const float four[4] = {word.x, word.y, word.z, word.w};
+        float v[W], x[W];
 
-        return part(four, 4, at, square);
+        elem_floats(word, v);
+        elem_floats(at, x);
+#pragma unroll
+        for (int i = 0; i < W; i++)
+            sum = fmaf(v[i] * scale, fmaf(square, v[i] * scale, -x[i]), sum);
+        return sum;
     }
 
     __device__ void begin(const struct walk_task &t, int64_t query, char *shared)
@@ -231,23 +307,28 @@ template <class T> struct scorer_codes {
     __device__ __forceinline__ float e(const struct walk_task &t, int64_t pos) const
     {
         const uint8_t *code = t.lists.rows + pos * t.lists.stride;
-        float sum = near + (t.half ? t.half[pos] : 0);
+        float half = t.half ? t.half[pos] : 0,
+              sum = near; /* half comes last: no load waits for it */
         int m = t.lists.m;
 
         if (t.lists.stride % 16 == 0) {
-            for (int s = 0; s < m; s += 16) {
-                uint4 words = __ldg((const uint4 *)(code + s));
+            uint4 words = __ldg((const uint4 *)code);
+            uint4 next = m > 16 ? __ldg((const uint4 *)(code + 16)) : words;
 
+#pragma unroll 1
+            for (int s = 0; s < m; s += 16) {
                 add(sum, words.x, s, m);
                 add(sum, words.y, s + 4, m);
                 add(sum, words.z, s + 8, m);
                 add(sum, words.w, s + 12, m);
+                words = next;
+                if (s + 32 < m) next = __ldg((const uint4 *)(code + s + 32));
             }
         } else {
             for (int s = 0; s < m; s += 4)
                 add(sum, __ldg((const uint32_t *)(code + s)), s, m);
         }
-        return sum;
+        return sum + half;
     }
 };
 
@@ -308,6 +389,7 @@ __device__ __forceinline__ void take_chunk(const struct walk_task &t, const Scor
             if (threadIdx.x % LANES == 0 && i < n) store_add(s, e, from + i);
         }
     } else {
+#pragma unroll 1
         for (int i = (int)threadIdx.x; i < n; i += THREADS)
             store_add(s, scorer.e(t, from + i), from + i);
     }
@@ -321,19 +403,74 @@ struct ranks {
     float near[RANKS];
 };
 
+/* From the query's rank `first` on; past its last they are empty. */
 __device__ static void load_ranks(const struct walk_task &t, int64_t query, int first,
                                   struct ranks *r)
 {
+    int i = (int)threadIdx.x;
+
     __syncthreads(); /* those before are done with */
-    for (int i = (int)threadIdx.x; i < RANKS && first + i < t.nprobe; i += THREADS) {
-        int32_t list = t.d_probe[query * t.nprobe + first + i];
+    if (i < RANKS) {
+        bool there = first + i < t.nprobe;
+        int32_t list = there ? t.d_probe[query * t.nprobe + first + i] : -1;
 
         r->list[i] = list;
+        r->near[i] = there ? t.d_near[query * t.nprobe + first + i] : INFINITY;
         r->row[i] = list < 0 ? 0 : t.lists.offset[list];
         r->rows[i] = list < 0 ? 0 : t.lists.offset[list + 1] - r->row[i];
-        r->near[i] = t.d_near[query * t.nprobe + first + i];
     }
     __syncthreads();
+}
+
+/* The chunks of those lists, numbered through: a lane knows the numbers at which EACH of them end. */
+struct chunks {
+    int end[EACH];
+    int all;
+};
+
+__device__ static struct chunks count_chunks(const struct ranks *r)
+{
+    int lane = (int)(threadIdx.x % 32), sum = 0, before;
+    struct chunks c;
+
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+        c.end[i] = sum += (int)((r->rows[EACH * lane + i] + CHUNK - 1) / CHUNK);
+    before = sum;
+    for (int lanes = 1; lanes < 32; lanes *= 2) {
+        int other = __shfl_up_sync(WARP_ALL, before, lanes);
+
+        if (lane >= lanes) before += other;
+    }
+    c.all = __shfl_sync(WARP_ALL, before, 31);
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+        c.end[i] += before - sum;
+    return c;
+}
+
+/* Which of the lists a chunk is in, and its number there. */
+__device__ static int find_chunk(const struct chunks &c, int chunk, int *within)
+{
+    int rank = 0, before = 0;
+
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+        rank += __popc(__ballot_sync(WARP_ALL, c.end[i] <= chunk));
+        before = max(before, c.end[i] <= chunk ? c.end[i] : 0);
+    }
+    *within = chunk - (int)__reduce_max_sync(WARP_ALL, (uint32_t)before);
+    return rank;
+}
+
+/* Where a share has hardly more than a chunk, nothing else hides what its vectors' way here takes. */
+__device__ static void ask_for_chunk(const struct walk_task &t, int64_t from, int n)
+{
+    const uint8_t *rows = t.lists.rows + from * t.lists.stride;
+
+#pragma unroll 1
+    for (int64_t at = LINE * (int)threadIdx.x; at < n * t.lists.stride; at += LINE * THREADS)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(rows + at));
 }
 
 /* All chunks that are this share's; false where more has to be kept than fits. */
@@ -341,40 +478,41 @@ template <class Scorer>
 __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const struct store &s,
                            int64_t query, int share, float margin, struct ranks *r)
 {
-    int64_t next = share; /* its next chunk, from the list's first on */
+    int next = share; /* its next chunk, from the first of these ranks on */
 
-    for (int rank = 0; rank < t.nprobe; rank++) {
-        int i = rank % RANKS;
+    for (int first = 0; first < t.nprobe; first += RANKS) {
+        load_ranks(t, query, first, r);
+        struct chunks chunks = count_chunks(r);
 
-        if (i == 0) load_ranks(t, query, rank, r);
-        int64_t rows = r->rows[i], chunks = (rows + CHUNK - 1) / CHUNK, chunk = next;
+        for (int entered = -1; next < chunks.all; next += t.shares) {
+            int within, rank = find_chunk(chunks, next, &within);
+            int64_t from = r->row[rank] + (int64_t)within * CHUNK;
+            int n = (int)min((int64_t)CHUNK, r->rows[rank] - (int64_t)within * CHUNK);
 
-        if (chunk < chunks) scorer.enter(t, r->list[i], r->near[i]);
-        for (; chunk < chunks; chunk += t.shares) {
-            int64_t left = rows - chunk * CHUNK;
-            int n = (int)(left < CHUNK ? left : CHUNK);
-
+            if (t.shares > 1) ask_for_chunk(t, from, n);
+            if (rank != entered) scorer.enter(t, r->list[rank], r->near[rank]);
+            entered = rank;
             __syncthreads(); /* the last chunk is counted */
             if (*s.count + n > t.room && !store_tighten(s, t.c.k, margin, t.room - CHUNK))
                 return false;
             __syncthreads();
-            take_chunk(t, scorer, s, r->row[i] + chunk * CHUNK, n);
+            take_chunk(t, scorer, s, from, n);
         }
-        next = chunk - chunks;
+        next -= chunks.all;
     }
     return true;
 }
 
 /* Whether e cannot express what this query is at: a margin or bounds that are no numbers, a list, a table. */
 template <class Scorer>
-__device__ static bool is_past_e(const struct walk_task &t, int64_t query, float margin)
+__device__ static bool is_past_e(const struct walk_task &t, int64_t query, float margin,
+                                 float unbounded)
 {
-    float length = t.rows.d_length[query];
-    float reach = length + t.space->col_max + t.facts->y_max;
-    int past = !(margin < INFINITY) ||
-               !(e_unbounded(t.space, t.facts, length, t.lists.m > 0) < INFINITY) ||
+    float reach = t.rows.d_length[query] + t.space->col_max + t.facts->y_max;
+    int past = !(margin < INFINITY) || !(unbounded < INFINITY) ||
                (Scorer::fp16 && !(reach * t.facts->y_max * FP16_UNIT < 60000));
 
+#pragma unroll 1
     for (int i = (int)threadIdx.x; t.lists.m && i < t.nprobe; i += THREADS)
         past |= e_is_past(t.d_probe[query * t.nprobe + i], t.d_near[query * t.nprobe + i]);
     return __syncthreads_or(past);
@@ -387,13 +525,14 @@ __device__ static void end_share(const struct walk_task &t, const struct store &
 
     if (threadIdx.x == 0) base = atomicAdd(t.c.d_count + query, *s.count);
     __syncthreads();
+#pragma unroll 1
     for (int i = (int)threadIdx.x; i < *s.count; i += THREADS)
         if (base + i < t.c.cap) t.c.d_found[query * t.c.cap + base + i] = s.key[i];
 }
 
 /* Shared memory: the scorer's, then the store. */
 template <class Scorer>
-__global__ static void __launch_bounds__(THREADS)
+__global__ static void __launch_bounds__(THREADS, RESIDENT)
     walk_queries(__grid_constant__ const struct walk_task t)
 {
     extern __shared__ __align__(16) char region[];
@@ -410,6 +549,7 @@ __global__ static void __launch_bounds__(THREADS)
         float length = t.rows.d_length[query];
         float margin = e_margin(t.space, t.facts, t.depth, length, t.rows.d_err[query],
                                 t.lists.m > 0, Scorer::fp16);
+        float unbounded = e_unbounded(t.space, t.facts, length, t.lists.m > 0);
         Scorer scorer;
         bool fits;
 
@@ -417,11 +557,10 @@ __global__ static void __launch_bounds__(THREADS)
         if (threadIdx.x == 0) {
             count = 0;
             /* what bounds e of whole numbers has no margin in it */
-            bound = t.fresh ? e_unbounded(t.space, t.facts, length, t.lists.m > 0)
-                            : t.c.d_tau[query] + margin;
+            bound = t.fresh ? unbounded : t.c.d_tau[query] + margin;
             if (t.only.d_n) t.c.d_count[query] = 0;
         }
-        if (is_past_e<Scorer>(t, query, margin)) {
+        if (is_past_e<Scorer>(t, query, margin, unbounded)) {
             if (threadIdx.x == 0) {
                 t.c.d_tau[query] = -INFINITY;
                 t.c.d_count[query] = t.c.cap + 1; /* whichever share writes */
