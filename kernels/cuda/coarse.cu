@@ -395,7 +395,8 @@ static struct rows rows_from(const struct rows *x, int64_t first, int64_t n)
             .d_x = x->d_x + first * x->depth,
             .d_square = x->d_square + first,
             .d_length = x->d_length + first,
-            .d_err = x->d_err + first};
+            .d_err = x->d_err + first,
+            .d_zero = NULL};
 }
 
 /* The bests that a search is to have. */

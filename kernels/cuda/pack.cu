@@ -42,6 +42,7 @@ void rows_room(struct rows *x, struct room *r)
     x->d_square = room_take<float>(r, x->n);
     x->d_length = room_take<float>(r, x->n);
     x->d_err = room_take<float>(r, x->n);
+    x->d_zero = NULL;
 }
 
 int64_t space_partials(int d)
@@ -173,6 +174,22 @@ __device__ __forceinline__ void raise(float *fact, float value)
     if (value > *fact) atomicMax((int *)fact, __float_as_int(value)); /* neither is negative */
 }
 
+/* The fact from each warp's largest: a block alone sets it, several raise it from the 0 it is at. */
+__device__ static void settle_row_max(float *fact, float top)
+{
+    __shared__ int most; /* of floats that are not negative: as integers they have the same order */
+
+    if (gridDim.x > 1) {
+        if (threadIdx.x % 32 == 0) raise(fact, top);
+        return;
+    }
+    if (threadIdx.x == 0) most = 0;
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) atomicMax(&most, __float_as_int(top));
+    __syncthreads();
+    if (threadIdx.x == 0) *fact = __int_as_float(most);
+}
+
 /*
  * Rows. A warp a row, each lane 4 dimensions at a time; W (1 or 4) divides d. Reads the row once,
  * writes 2 bytes a dimension.
@@ -212,10 +229,11 @@ __global__ static void pack_rows(const void *p, int d, const float *centre,
             out.d_square[i] = square;
             out.d_length[i] = length;
             out.d_err[i] = pack_err(dropped, length);
+            if (out.d_zero) out.d_zero[i] = 0;
         }
         top = fmaxf(top, length); /* fmaxf takes the number where the other is NaN */
     }
-    if (lane == 0) raise(&facts->row_max, top);
+    settle_row_max(&facts->row_max, top);
 }
 
 /* Dimensions 32 * block ... of a vector, with zeros past the end; W (1 or 4) divides d. */
@@ -357,13 +375,15 @@ int rows_pack(struct cuda *cuda, const struct space *s, enum elem elem, const vo
 {
     columns_packer unused;
     rows_packer pack = NULL;
+    unsigned blocks = cuda_grid(cuda, x->n * 32, THREADS);
     int rc;
 
     find_packers(elem, s->d, &pack, &unused);
-    forget<<<1, 1, 0, cuda->stream>>>(s->d_facts, true);
-    if ((rc = cuda_launched(cuda, "forget")) < 0) return rc;
-    pack<<<cuda_grid(cuda, x->n * 32, THREADS), THREADS, 0, cuda->stream>>>(d_x, s->d, s->d_centre,
-                                                                            s->d_facts, *x);
+    if (blocks > 1) {
+        forget<<<1, 1, 0, cuda->stream>>>(s->d_facts, true);
+        if ((rc = cuda_launched(cuda, "forget")) < 0) return rc;
+    }
+    pack<<<blocks, THREADS, 0, cuda->stream>>>(d_x, s->d, s->d_centre, s->d_facts, *x);
     return cuda_launched(cuda, "pack_rows");
 }
 

@@ -72,9 +72,10 @@ struct rows {
     float *d_square; /* [n]: |x'|^2; NaN for a row with a NaN or an infinity */
     float *d_length; /* [n]: its root, or a little more */
     float *d_err;    /* [n]: |x' - what fp16 makes of it| */
+    int32_t *d_zero; /* [n]: counters of the rows, which packing sets to 0; NULL: there are none */
 };
 
-/* The arrays of each out of a room; columns and rows need n and depth set, a space d. */
+/* The arrays of each out of a room, d_zero excepted; columns and rows need n and depth set, a space d. */
 void space_room(struct space *s, struct room *r);
 void columns_room(struct columns *c, struct room *r);
 void rows_room(struct rows *x, struct room *r);

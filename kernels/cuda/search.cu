@@ -73,7 +73,7 @@ static void group_room(struct scratch *s, const struct lists_desc *desc, int d_i
     visits_room(&s->visits, desc->nlist, pairs, r);
     s->candidates.cap = candidates_cap(s->want.k);
     s->candidates.d_tau = room_take<float>(r, n);
-    s->candidates.d_count = room_take<int32_t>(r, n);
+    s->candidates.d_count = s->queries.rows.d_zero = room_take<int32_t>(r, n);
     s->candidates.d_found = room_take<uint64_t>(r, n * s->candidates.cap);
     s->answers.d_dist = room_take<float>(r, n * s->want.k);
     s->answers.d_ids = room_take<vid>(r, n * s->want.k);

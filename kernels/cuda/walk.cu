@@ -659,13 +659,9 @@ int walk_lists(struct cuda *cuda, const struct scanned *s, const struct queries 
 {
     struct walk_task t = task_of(s, q, w, c);
     int64_t blocks;
-    int rc;
 
     t.only = only;
     t.fresh = !only.d_n;
-    if (t.fresh && (rc = CU(cudaMemsetAsync(c->d_count, 0, (size_t)q->n * sizeof *c->d_count,
-                                            cuda->stream))) < 0)
-        return rc;
     t.room = keys_room(2 * c->k + CHUNK);
     t.shares = only.d_n ? 1 : shares_of(cuda, q->n, w, c);
     blocks = only.d_n && q->n > 2 * cuda->sms ? 2 * cuda->sms : q->n;

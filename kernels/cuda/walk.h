@@ -17,7 +17,7 @@ struct walk {
 
 /*
  * Enqueues: candidates from all lists; of all queries, without a bound before, or of those in `only`, within
- * the bounds there are and counted anew.
+ * the bounds there are and counted anew. Counts of the former are 0 before (rows.d_zero).
  */
 int walk_lists(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                const struct walk *w, const struct candidates *c, struct undone only);
