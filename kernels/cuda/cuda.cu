@@ -183,28 +183,41 @@ static int cuda_device_ns(struct backend *b, int64_t *ns)
 
 /* ---- the device ---- */
 
-__global__ static void tell_wgmma(int *out)
+struct code {
+    int wgmma, chains;
+};
+
+__global__ static void tell_code(struct code *out)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    *out = 1;
+    out->wgmma = 1;
 #else
-    *out = 0;
+    out->wgmma = 0;
+#endif
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    out->chains = 1;
+#else
+    out->chains = 0;
 #endif
 }
 
-/* Which of the binary's code the driver loaded: only sm_90a's has warpgroup products. */
-static int ask_wgmma(struct cuda *cuda)
+/* Which of the binary's code the driver loaded: the device alone does not say what was compiled for it. */
+static int ask_code(struct cuda *cuda)
 {
+    struct code code;
     char *d_out;
     int rc;
 
     if ((rc = cuda_scratch(cuda, 256, &d_out)) < 0) return rc;
-    tell_wgmma<<<1, 1, 0, cuda->stream>>>((int *)d_out);
-    if ((rc = cuda_launched(cuda, "tell_wgmma")) < 0) return rc;
-    if ((rc = CU(cudaMemcpyAsync(&cuda->wgmma, d_out, sizeof(int), cudaMemcpyDeviceToHost,
-                                 cuda->stream))) < 0)
+    tell_code<<<1, 1, 0, cuda->stream>>>((struct code *)d_out);
+    if ((rc = cuda_launched(cuda, "tell_code")) < 0) return rc;
+    if ((rc = CU(
+             cudaMemcpyAsync(&code, d_out, sizeof code, cudaMemcpyDeviceToHost, cuda->stream))) < 0)
         return rc;
-    return CU(cudaStreamSynchronize(cuda->stream));
+    if ((rc = CU(cudaStreamSynchronize(cuda->stream))) < 0) return rc;
+    cuda->wgmma = code.wgmma;
+    cuda->chains = code.chains;
+    return 0;
 }
 
 static void cuda_close(struct backend *b)
@@ -236,7 +249,7 @@ static int open_device(struct cuda *cuda)
     if ((rc = CU(cudaStreamCreateWithFlags(&cuda->copy, cudaStreamNonBlocking))) < 0) return rc;
     if ((rc = CU(cudaEventCreate(&cuda->begin))) < 0) return rc;
     if ((rc = CU(cudaEventCreate(&cuda->end))) < 0) return rc;
-    return ask_wgmma(cuda);
+    return ask_code(cuda);
 }
 
 static int cuda_open(struct backend **out, int device, int threads)

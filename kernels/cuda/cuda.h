@@ -14,6 +14,7 @@ struct cuda {
     int device, sms;
     int shared_max;      /* bytes of shared memory that a block can ask for */
     int wgmma;           /* the code loaded is sm_90a's: it has warpgroup products */
+    int chains;          /* the code loaded is of 9.0 or later: chain.cuh */
     int threads;         /* of the host, that copy into pinned memory */
     cudaStream_t stream; /* every kernel, in order */
     cudaStream_t copy;   /* host to device, beside them */

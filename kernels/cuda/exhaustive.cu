@@ -11,6 +11,7 @@
 
 #include <cmath>
 
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/exact.cuh"
 #include "kernels/cuda/keys.cuh"
 
@@ -30,14 +31,16 @@ static __device__ void measure_share(const float *c, int64_t nlist, int d, const
     }
 }
 
-/* All distances of a few queries, blockIdx.y each. */
+/* All distances of a few queries, blockIdx.y each. Needs nothing of the kernel before, which packs the queries. */
 __global__ static void measure_lists(const float *c, int64_t nlist, int d, const float *q,
                                      float *all)
 {
     int64_t first = ((int64_t)blockIdx.x * THREADS + threadIdx.x) / LANES;
 
+    chain_next();
     measure_share(c, nlist, d, q + (int64_t)blockIdx.y * d, first,
                   (int64_t)gridDim.x * (THREADS / LANES), all + blockIdx.y * nlist);
+    chain_wait();
 }
 
 /* Threads that look for a bound together: a block of WIDE_THREADS. Numbers of one turn are read
@@ -239,6 +242,8 @@ __global__ static void __launch_bounds__(WIDE_THREADS)
     __shared__ uint64_t keys[COARSE_SORTED];
     float *mine = all + blockIdx.x * nlist;
 
+    chain_wait();
+    chain_next();
     if (undone.d_n) n = *undone.d_n;
     for (int64_t u = blockIdx.x; u < n; u += gridDim.x) {
         int64_t query = undone.d_n ? undone.d_query[u] : u;
@@ -264,25 +269,39 @@ __global__ static void __launch_bounds__(WIDE_THREADS)
     }
 }
 
+/* As search_all has them, of `blocks` blocks. */
+static int launch_search(struct cuda *cuda, const struct coarse *c, int64_t blocks,
+                         const float *d_q, int64_t n, struct undone undone, bool measured,
+                         int nprobe, int32_t *d_probe, float *d_near)
+{
+    cudaLaunchAttribute early;
+    cudaLaunchConfig_t config = chain_config(cuda, (unsigned)blocks, WIDE_THREADS, 0, &early);
+    int rc;
+
+    if ((rc = CU(cudaLaunchKernelEx(&config, search_all, c->d_c, c->nlist, c->d, d_q, n, undone,
+                                    measured, c->d_all, nprobe, c->space.d_facts, d_probe,
+                                    d_near))) < 0)
+        return rc;
+    return cuda_launched(cuda, "search_all");
+}
+
 int exhaustive_search(struct cuda *cuda, const struct coarse *c, const float *d_q, int64_t n,
                       struct undone undone, int nprobe, int32_t *d_probe, float *d_near)
 {
-    search_all<<<(unsigned)c->wide, WIDE_THREADS, 0, cuda->stream>>>(
-        c->d_c, c->nlist, c->d, d_q, n, undone, false, c->d_all, nprobe, c->space.d_facts, d_probe,
-        d_near);
-    return cuda_launched(cuda, "search_all");
+    return launch_search(cuda, c, c->wide, d_q, n, undone, false, nprobe, d_probe, d_near);
 }
 
 int exhaustive_few(struct cuda *cuda, const struct coarse *c, const struct queries *q, int nprobe,
                    int32_t *d_probe, float *d_near)
 {
     dim3 grid(cuda_grid(cuda, c->nlist, THREADS / LANES), (unsigned)q->n);
+    cudaLaunchAttribute early;
+    cudaLaunchConfig_t config = chain_config(cuda, grid, THREADS, 0, &early);
     int rc;
 
-    measure_lists<<<grid, THREADS, 0, cuda->stream>>>(c->d_c, c->nlist, c->d, q->d_q, c->d_all);
+    if ((rc = CU(cudaLaunchKernelEx(&config, measure_lists, c->d_c, c->nlist, c->d, q->d_q,
+                                    c->d_all))) < 0)
+        return rc;
     if ((rc = cuda_launched(cuda, "measure_lists")) < 0) return rc;
-    search_all<<<(unsigned)q->n, WIDE_THREADS, 0, cuda->stream>>>(
-        c->d_c, c->nlist, c->d, q->d_q, q->n, {}, true, c->d_all, nprobe, c->space.d_facts, d_probe,
-        d_near);
-    return cuda_launched(cuda, "search_all");
+    return launch_search(cuda, c, q->n, q->d_q, q->n, {}, true, nprobe, d_probe, d_near);
 }

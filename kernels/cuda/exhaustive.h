@@ -8,7 +8,7 @@
 int exhaustive_search(struct cuda *cuda, const struct coarse *c, const float *d_q, int64_t n,
                       struct undone undone, int nprobe, int32_t *d_probe, float *d_near);
 
-/* For all of q, c->wide at most. */
+/* For all of q, c->wide at most, right after they were packed: its first kernel runs beside that. */
 int exhaustive_few(struct cuda *cuda, const struct coarse *c, const struct queries *q, int nprobe,
                    int32_t *d_probe, float *d_near);
 

@@ -7,6 +7,7 @@
  * row's length is NaN, and who uses it looks. One that is finite, but so far away that its scaled
  * square is not, has an infinite length: then margins are infinite, and nothing is ruled out.
  */
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/elem.cuh"
 #include "kernels/cuda/exact.cuh"
 #include "kernels/cuda/product.h"
@@ -203,6 +204,7 @@ __global__ static void pack_rows(const void *p, int d, const float *centre,
     int lane = (int)(threadIdx.x % 32), warps = (int)(gridDim.x * (THREADS / 32));
     float scale = facts->scale, top = 0;
 
+    chain_next();
     for (int64_t i = (blockIdx.x * THREADS + threadIdx.x) / 32; i < out.n; i += warps) {
         float square = 0, dropped = 0, length;
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "kernels/cuda/best.cuh"
+#include "kernels/cuda/chain.cuh"
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
 enum { ROUND = 256 }; /* vectors of a list that a block takes between two looks at its store */
@@ -95,6 +96,7 @@ static __global__ void __launch_bounds__(THREADS)
                             .dist = (float *)(region + sizeof(vid) * cap),
                             .count = &count};
 
+    chain_wait();
     if (only.d_n) n = *only.d_n;
     for (int64_t u = blockIdx.x; u < n; u += gridDim.x) {
         int64_t query = only.d_n ? only.d_query[u] : u;
@@ -126,12 +128,16 @@ int plain_search(struct cuda *cuda, const struct stored *lists, const float *d_q
     int cap = store_cap(k);
     int64_t blocks = cuda->sms * 4;
     size_t bytes = (size_t)cap * (sizeof(vid) + sizeof(float));
+    cudaLaunchAttribute early;
+    cudaLaunchConfig_t config =
+        chain_config(cuda, (unsigned)(n < blocks ? n : blocks), THREADS, bytes, &early);
     int rc;
 
     if ((rc = CU(cudaFuncSetAttribute(search_plainly, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
-    search_plainly<<<(unsigned)(n < blocks ? n : blocks), THREADS, bytes, cuda->stream>>>(
-        *lists, d_q, n, only, d_probe, nprobe, k, cap, *out);
+    if ((rc = CU(cudaLaunchKernelEx(&config, search_plainly, *lists, d_q, n, only, d_probe, nprobe,
+                                    k, cap, *out))) < 0)
+        return rc;
     return cuda_launched(cuda, "search_plainly");
 }

@@ -14,6 +14,7 @@
 
 #include <cmath>
 
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/elem.cuh"
 #include "kernels/cuda/keys.cuh"
 
@@ -542,35 +543,41 @@ __global__ static void __launch_bounds__(THREADS, RESIDENT)
     struct store s = {.key = (uint64_t *)(region + (Scorer::bytes(t.lists) + 15) / 16 * 16),
                       .count = &count,
                       .bound = &bound};
-    int64_t n = t.only.d_n ? *t.only.d_n : t.n;
+    int64_t n = t.n;
 
+    if (t.only.d_n) {
+        chain_wait();
+        n = *t.only.d_n;
+    }
     for (int64_t u = blockIdx.x / t.shares; u < n; u += gridDim.x / t.shares) {
         int64_t query = t.only.d_n ? t.only.d_query[u] : u;
+        Scorer scorer;
+
+        __syncthreads(); /* the query before is done with all of this */
+        scorer.begin(t, query, region);
+        chain_wait(); /* queries were there before any kernel of this chain, lists and lengths were not */
+        chain_next();
         float length = t.rows.d_length[query];
         float margin = e_margin(t.space, t.facts, t.depth, length, t.rows.d_err[query],
                                 t.lists.m > 0, Scorer::fp16);
         float unbounded = e_unbounded(t.space, t.facts, length, t.lists.m > 0);
-        Scorer scorer;
-        bool fits;
 
-        __syncthreads(); /* the query before is done with all of this */
         if (threadIdx.x == 0) {
             count = 0;
             /* what bounds e of whole numbers has no margin in it */
             bound = t.fresh ? unbounded : t.c.d_tau[query] + margin;
             if (t.only.d_n) t.c.d_count[query] = 0;
         }
-        if (is_past_e<Scorer>(t, query, margin, unbounded)) {
+        if (is_past_e<Scorer>(t, query, margin, unbounded)) { /* and all know the above */
             if (threadIdx.x == 0) {
                 t.c.d_tau[query] = -INFINITY;
                 t.c.d_count[query] = t.c.cap + 1; /* whichever share writes */
             }
             continue;
         }
-        scorer.begin(t, query, region);
-        __syncthreads();
-        fits = walk_query(t, scorer, s, query, (int)(blockIdx.x % t.shares), margin, &ranks) &&
-               store_tighten(s, t.c.k, margin, t.room);
+        bool fits = walk_query(t, scorer, s, query, (int)(blockIdx.x % t.shares), margin, &ranks) &&
+                    store_tighten(s, t.c.k, margin, t.room);
+
         __syncthreads();
         if (fits)
             end_share(t, s, query);
@@ -586,12 +593,14 @@ static int launch(struct cuda *cuda, const struct walk_task &t, int64_t blocks)
 {
     size_t bytes = (Scorer::bytes(t.lists) + 15) / 16 * 16 + (size_t)t.room * sizeof(uint64_t);
     auto kernel = walk_queries<Scorer>;
+    cudaLaunchAttribute early;
+    cudaLaunchConfig_t config = chain_config(cuda, (unsigned)blocks, THREADS, bytes, &early);
     int rc;
 
     if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
-    kernel<<<(unsigned)blocks, THREADS, bytes, cuda->stream>>>(t);
+    if ((rc = CU(cudaLaunchKernelEx(&config, kernel, t))) < 0) return rc;
     return cuda_launched(cuda, "walk_queries");
 }
 
