@@ -17,7 +17,8 @@
 
 enum { THREADS = 256, LANES = 8 };
 enum { WIDE_THREADS = 1024, WIDE_WARPS = WIDE_THREADS / 32 };
-enum { AHEAD = 16 }; /* loads of a thread that are on their way at once */
+enum { AHEAD = 16 };    /* loads of a thread that are on their way at once */
+enum { COUNTED = 128 }; /* keys that are sorted by counting, at most */
 
 /* out[j] = |q - c[j]|^2 for lists j of a share of all: eight lanes each. */
 static __device__ void measure_share(const float *c, int64_t nlist, int d, const float *q,
@@ -111,6 +112,21 @@ static __device__ uint32_t lists_bound(const uint32_t *key, int64_t nlist, int n
     return keys_bound(least, (uint32_t)nprobe, (uint32_t)enough, team);
 }
 
+/* Sorts a few keys, all different, by counting what is before each: two barriers, where bitonic rounds take one each. */
+static __device__ void sort_few(uint64_t *keys, int n)
+{
+    bool there = (int)threadIdx.x < n;
+    uint64_t mine = there ? keys[threadIdx.x] : NO_KEY;
+    int before = 0;
+
+#pragma unroll 4
+    for (int i = 0; there && i < n; i++)
+        before += keys[i] < mine;
+    __syncthreads();
+    if (there) keys[before] = mine;
+    __syncthreads();
+}
+
 /* The nearest nprobe, and some more, into keys, sorted; false: they do not fit. */
 static __device__ bool sort_nearest(const uint32_t *key, int64_t nlist, int nprobe, uint64_t *keys)
 {
@@ -130,7 +146,10 @@ static __device__ bool sort_nearest(const uint32_t *key, int64_t nlist, int npro
     });
     __syncthreads();
     if (count < nprobe || count > COARSE_SORTED) return false;
-    keys_sort(keys, count);
+    if (count <= COUNTED)
+        sort_few(keys, count);
+    else
+        keys_sort(keys, count);
     return true;
 }
 
