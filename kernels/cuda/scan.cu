@@ -1,16 +1,18 @@
 /*
  * The scan for up to 128 dimensions.
  *
- * Block   8 warps, two blocks a multiprocessor. A unit is a chunk of UNIT_ROWS rows of a list, 32 a warp
- *         as operands in registers, times up to UNIT_QUERIES queries out of shared memory, eight at a
- *         time by mma.sync. Accumulators begin at -half, so that a hit is one comparison with the pair's limit.
- * Stages  While a unit is multiplied the next one's queries come by cp.async, and its rows where they are
- *         bytes; rows of floats are converted as they come; codes are decoded in registers out of codebooks
- *         in shared memory. Consecutive units of one chunk keep the operands.
- * Hits    go to a queue in shared memory and to their queries' candidates while the next unit is
- *         multiplied, so that no warp waits for an atomic.
- * Bytes   Each visited chunk once for each UNIT_QUERIES queries (that is from the L2 after the first), 256
- *         bytes of a query for each list it visits and chunk there.
+ * Block   16 warps, one block a multiprocessor, units out of a ring (scan_ring.cuh): a unit is a part of a list
+ *         times up to UNIT_QUERIES queries. A warp has a group of 32 rows as operands in registers, and
+ *         multiplies them by the unit's queries out of shared memory, eight at a time, by mma.sync. Sums
+ *         begin at -half, so that a hit is one comparison with the pair's limit.
+ * Waits   The next group is taken before this one is multiplied: its rows, codes or bytes as they are, come
+ *         meanwhile, into registers or at least into the L2. Codes are decoded out of codebooks in shared memory.
+ * Hits    go to a queue of the warp's own, eight numbers of a lane at once, and from there to their queries'
+ *         candidates, 32 of those together.
+ * Bytes   Each visited row once for each UNIT_QUERIES queries (that is from the L2 after the first), a query
+ *         (bytes of whole numbers, else fp16) for each part of a list that it visits.
+ * Tried   Barriers of a block for each 256 rows, two blocks a multiprocessor: a third of the time was waiting at
+ *         them, for those who decoded or sent hits.
  */
 #include "kernels/cuda/scan.h"
 
@@ -20,374 +22,260 @@
 
 #include "kernels/cuda/keys.cuh"
 #include "kernels/cuda/scan_deep.h"
+#include "kernels/cuda/scan_ring.cuh"
 #include "kernels/cuda/scan_whole.cuh"
-
-enum { UNITS_HELD = 64 }; /* units known ahead; half of them are renewed at a time */
 
 /* ---- what is past its limit ---- */
 
-/* Eight numbers of a thread, one of them past its limit at least: of four rows times two queries. */
-template <class Rows> struct patch {
-    typename Rows::number sum[8]; /* [row][query] */
-    int at;                       /* first row | first slot << 8 | odd rows << 16 */
-};
-
-/* Those of a unit, as a block's shared memory has them. */
-template <class Rows> struct patches {
-    uint4 sum[2][Rows::patches];
-    int at[Rows::patches];
-};
-
-/* A block's shared memory, besides the source's. */
-template <class Rows> struct scan_board {
-    uint4 queries[2][UNIT_QUERIES * Rows::pieces]; /* as lanes want them: see bring_queries */
-    struct pair pairs[4][UNIT_QUERIES];
-    float half[2][UNIT_ROWS]; /* of a unit's rows, +inf past the last */
-    patches<Rows> past[2];
-    struct unit units[UNITS_HELD];
-    int n_past[3]; /* of a unit, of the one before, and 0 for the next */
-};
+enum { STATIC_BYTES = 1024 }; /* of shared memory, more than is not dynamic */
+enum { QUEUE = 64 };          /* a warp sends 32 when there is no room for 32 more */
 
 /*
- * A patch on its way to its queries' candidates: places are asked for first, and written to when they have
- * come. Where a query has several hits in it they are asked for at once.
+ * Of a warp: eight numbers of a lane, one of them past its limit at least, of four rows times two queries; what
+ * is not past it is Rows::none.
  */
-template <class Rows> struct sending {
-    uint32_t hits; /* a bit for each number */
-    int place[2];
-    typename Rows::number asked[2];
-
-    /* pairs: the unit's */
-    __device__ __forceinline__ void ask(const struct scan_task &t, const struct pair *pairs,
-                                        const patch<Rows> &p)
-    {
-        const struct pair *pair = pairs + (p.at >> 8 & 255);
-
-        hits = 0;
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-            hits |= p.sum[i] > Rows::limit(pair[i % 2].limit) ? 1u << i : 0;
-#pragma unroll
-        for (int c = 0; c < 2; c++) {
-            int n = __popc(hits & 0x55u << c), query = pair[c].query;
-
-            if (!n) continue;
-            place[c] = atomicAdd(t.c.d_count + query, n);
-            asked[c] = Rows::asked(t, query);
-        }
-    }
-
-    /* row: the unit's first. Counts may pass 2^31. */
-    __device__ __forceinline__ void write(const struct scan_task &t, const struct pair *pairs,
-                                          const patch<Rows> &p, uint32_t row) const
-    {
-        const struct pair *pair = pairs + (p.at >> 8 & 255);
-
-#pragma unroll
-        for (int c = 0; c < 2; c++) {
-            uint64_t *to = t.c.d_found + (int64_t)pair[c].query * t.c.cap;
-            int at = place[c];
-
-#pragma unroll
-            for (int i = c; i < 8; i += 2) {
-                if (!(hits >> i & 1)) continue;
-                if ((uint32_t)at < (uint32_t)t.c.cap)
-                    to[at] = key_of(Rows::e(t, asked[c], Rows::limit(pair[c].limit), p.sum[i],
-                                            p.at >> (16 + i / 2) & 1),
-                                    row + (uint32_t)(p.at & 255) + 8 * (i / 2));
-                at++;
-            }
-        }
-    }
+template <class Rows> struct past_queue {
+    uint4 noted[2][QUEUE]; /* [row][query] */
+    uint32_t row[QUEUE];   /* the first; the others are 8, 16, 24 further */
+    int32_t pair[QUEUE];   /* of the first query; the other's is the next */
 };
 
-/* Into the unit's patches, or, where they are full, to the candidates: that takes long. */
+/* The last `n` of `count`, 32 at most, to their queries' candidates: places are asked for at once for all hits of one. */
 template <class Rows>
-__device__ __forceinline__ void note_patch(const struct scan_task &t, scan_board<Rows> *board,
-                                           int step, const patch<Rows> &p)
+__device__ __noinline__ void send_past(const struct scan_task &t, const past_queue<Rows> *queue,
+                                       int count, int n)
 {
-    patches<Rows> *past = board->past + step % 2;
-    int i = atomicAdd(board->n_past + step % 3, 1);
+    typename Rows::number noted[8], asked[2];
+    int lane = (int)threadIdx.x % 32, at = count - n + lane, place[2];
+    int32_t query[2];
 
-    if (i < Rows::patches) {
-        past->sum[0][i] = *(const uint4 *)p.sum;
-        past->sum[1][i] = *(const uint4 *)(p.sum + 4);
-        past->at[i] = p.at;
-        return;
-    }
-    sending<Rows> now;
+    __syncwarp();
+    if (lane < n) {
+        uint32_t row = queue->row[at];
+        const struct pair *pair = t.pair + queue->pair[at];
 
-    now.ask(t, board->pairs[step % 4], p);
-    now.write(t, board->pairs[step % 4], p, board->units[step % UNITS_HELD].row);
-}
-
-/* A unit's patches, a thread each, while the next unit is multiplied. */
-template <class Rows> struct flush {
-    static constexpr int each = (Rows::patches + THREADS - 1) / THREADS;
-    sending<Rows> on_way[each];
-
-    static __device__ __forceinline__ patch<Rows> taken(const scan_board<Rows> *board, int step,
-                                                        int i)
-    {
-        const patches<Rows> *past = board->past + step % 2;
-        patch<Rows> p;
-
-        *(uint4 *)p.sum = past->sum[0][i];
-        *(uint4 *)(p.sum + 4) = past->sum[1][i];
-        p.at = past->at[i];
-        return p;
-    }
-
-    __device__ __forceinline__ void ask(const struct scan_task &t, const scan_board<Rows> *board,
-                                        int step)
-    {
-        int n = min(board->n_past[step % 3], Rows::patches);
+        *(uint4 *)noted = queue->noted[0][at];
+        *(uint4 *)(noted + 4) = queue->noted[1][at];
+#pragma unroll
+        for (int c = 0; c < 2; c++) {
+            int hits = 0;
 
 #pragma unroll
-        for (int f = 0; f < each; f++) {
-            int i = f * THREADS + (int)threadIdx.x;
+            for (int i = c; i < 8; i += 2)
+                hits += noted[i] > Rows::none;
+            if (!hits) continue;
+            query[c] = pair[c].query;
+            place[c] = atomicAdd(t.c.d_count + query[c], hits);
+            asked[c] = Rows::asked(t, query[c]);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            if (!(noted[i] > Rows::none)) continue;
+            int to = place[i % 2]++;
 
-            on_way[f].hits = 0;
-            if (i < n) on_way[f].ask(t, board->pairs[step % 4], taken(board, step, i));
+            if ((uint32_t)to < (uint32_t)t.c.cap) /* counts may pass 2^31 */
+                t.c.d_found[(int64_t)query[i % 2] * t.c.cap + to] =
+                    key_of(Rows::e(t, asked[i % 2], noted[i]), row + 8 * (i / 2));
         }
     }
+    __syncwarp(); /* all is read before it is overwritten */
+}
 
-    __device__ __forceinline__ void write(const struct scan_task &t, const scan_board<Rows> *board,
-                                          int step) const
-    {
+/* What lanes have that is past its limit, into the queue; count: of what is in it. */
+template <class Rows>
+__device__ __forceinline__ void
+note_past(const struct scan_task &t, past_queue<Rows> *queue, int *count, const Rows &x,
+          const typename Rows::number (&acc)[2][4], const typename Rows::number (&limit)[2],
+          bool past, uint32_t row, int32_t pair)
+{
+    unsigned all = __ballot_sync(0xffffffffu, past), before = (1u << threadIdx.x % 32) - 1;
+
+    if (!all) return;
+    if (past) {
+        typename Rows::number noted[8];
+        int at = *count + __popc(all & before);
+
 #pragma unroll
-        for (int f = 0; f < each; f++)
-            if (on_way[f].hits)
-                on_way[f].write(t, board->pairs[step % 4],
-                                taken(board, step, f * THREADS + (int)threadIdx.x),
-                                board->units[step % UNITS_HELD].row);
+        for (int i = 0; i < 8; i++) {
+            auto sum = acc[i / 4][i % 4];
+
+            noted[i] = sum > limit[i % 2] ? x.noted(sum, limit[i % 2], i / 2) : Rows::none;
+        }
+        queue->noted[0][at] = *(const uint4 *)noted;
+        queue->noted[1][at] = *(const uint4 *)(noted + 4);
+        queue->row[at] = row;
+        queue->pair[at] = pair;
     }
-};
-
-/* ---- the kernel ---- */
-
-/* Pairs of a unit, the places past the last with a limit that nothing passes. */
-template <class Rows>
-__device__ __forceinline__ void bring_pairs(const struct scan_task &t, scan_board<Rows> *board,
-                                            int step)
-{
-    const struct unit &u = board->units[step % UNITS_HELD];
-    int i = (int)threadIdx.x;
-
-    if (i >= UNIT_QUERIES) return;
-    if (i < unit_queries(u.counts))
-        copy_8(&board->pairs[step % 4][i], t.pair + u.pair + i);
-    else
-        board->pairs[step % 4][i] = {0, NOTHING};
+    *count += __popc(all);
+    if (*count <= QUEUE - 32) return;
+    send_past(t, queue, *count, 32);
+    *count -= 32;
 }
 
-/* What a unit's rows have for themselves. Where nothing is kept of codes, sources make it up. */
+/* ---- a group ---- */
+
+/* A group's rows times all queries of its unit, and what is past the limits of it. */
 template <class Rows>
-__device__ __forceinline__ void bring_halves(const struct scan_task &t, scan_board<Rows> *board,
-                                             int step)
+__device__ __forceinline__ void find_past(const struct scan_task &t, const scan_stage<Rows> *stage,
+                                          past_queue<Rows> *queue, int *count, const Rows &x,
+                                          uint32_t first_row)
 {
-    const struct unit &u = board->units[step % UNITS_HELD];
-    float *to = board->half[step % 2] + threadIdx.x;
-
-    if (!Rows::halves || !t.half) return;
-    if ((int)threadIdx.x < unit_rows(u.counts))
-        copy_4(to, t.half + u.row + threadIdx.x);
-    else
-        *to = INFINITY;
-}
-
-/*
- * Queries of a unit: for each eight of them and block of dimensions, the 16 bytes of each of 32 lanes. Threads
- * side by side copy what is side by side in a query.
- */
-template <class Rows>
-__device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_board<Rows> *board,
-                                              int step)
-{
-    constexpr unsigned pieces = Rows::pieces, lanes = pieces == 12 ? 16 : pieces;
-    constexpr unsigned at_once = THREADS / lanes;
-    unsigned piece = threadIdx.x % lanes, slot = threadIdx.x / lanes;
-    unsigned queries = (unsigned)unit_queries(board->units[step % UNITS_HELD].counts);
-    uint2 place = Rows::place(piece);
-    const struct pair *pair = board->pairs[step % 4] + slot;
-    uint4 *to = board->queries[step % 2] +
-                ((slot / 8 * (pieces / 4) + place.x) * 8 + slot % 8) * 4 + place.y;
-
-    if (piece >= pieces) return;
-    for (; slot < queries; slot += at_once, pair += at_once, to += at_once * pieces)
-        copy_16(to, (const uint4 *)Rows::query(t, pair->query) + piece);
-}
-
-/* A warp's rows times all queries of the unit, and what is past the limits of it. */
-template <class Rows>
-__device__ __forceinline__ void find_hits(const struct scan_task &t, scan_board<Rows> *board,
-                                          int step, int queries, const Rows &x)
-{
-    int lane = (int)(threadIdx.x % 32), at = first_row() | lane % 4 * 2 << 8 | x.odd() << 16;
-    const uint4 *from = board->queries[step % 2] + lane;
-    const struct pair *pairs = board->pairs[step % 4] + lane % 4 * 2;
+    int lane = (int)(threadIdx.x % 32), queries = unit_queries(stage->unit.counts);
+    uint32_t row = first_row + (uint32_t)lane / 4;
+    int32_t pair = stage->unit.pair + lane % 4 * 2;
+    const uint4 *from = stage->queries + lane;
+    const struct pair *pairs = stage->pairs + lane % 4 * 2;
 
     for (int first = 0; first < queries; first += 8, from += 8 * Rows::pieces, pairs += 8) {
         typename Rows::number acc[2][4], top[2];
 
         x.multiply(from, acc);
         int4 two = *(const int4 *)pairs; /* this lane's two queries */
+        typename Rows::number limit[2] = {Rows::limit(two.y), Rows::limit(two.w)};
 
 #pragma unroll
         for (int c = 0; c < 2; c++)
             top[c] = max(max(acc[0][c], acc[0][2 + c]), max(acc[1][c], acc[1][2 + c]));
-        if (top[0] > Rows::limit(two.y) || top[1] > Rows::limit(two.w)) {
-            patch<Rows> p;
-
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-                p.sum[i] = acc[i / 4][i % 4];
-            p.at = at + (first << 8);
-            note_patch<Rows>(t, board, step, p);
-        }
-        __syncwarp(); /* products are whole warps' instructions */
+        note_past(t, queue, count, x, acc, limit, top[0] > limit[0] || top[1] > limit[1], row,
+                  pair + first);
     }
 }
 
-/* e of a warp's rows and the unit's one query, which the lanes that begin a quad have. */
+/* e of a group's rows and the unit's one query, which the lanes that begin a quad have. */
 template <class Rows>
 __device__ __forceinline__ void write_sample(const struct scan_task &t,
-                                             const scan_board<Rows> *board, int step, bool rows,
-                                             int32_t unit, const Rows &x)
+                                             const scan_stage<Rows> *stage, int group,
+                                             const struct group &g, const Rows &x)
 {
-    typename Rows::number acc[2][4], near = Rows::limit(board->pairs[step % 4][0].limit);
+    int lane = (int)threadIdx.x % 32;
+    typename Rows::number acc[2][4], near = Rows::limit(stage->pairs[0].limit);
+    float *out = t.sample + (int64_t)stage->unit.pair * UNIT_ROWS + group * GROUP_ROWS + lane / 4;
 
-    if (rows) x.multiply(board->queries[step % 2] + threadIdx.x % 32, acc);
-    if (threadIdx.x % 4) return;
+    if (g.rows > 0) x.multiply(stage->queries + lane, acc);
+    if (lane % 4) return;
 #pragma unroll
     for (int i = 0; i < 4; i++)
-        t.sample[(int64_t)unit * UNIT_ROWS + first_row() + 8 * i] =
-            rows ? Rows::sample_e(t, near, acc[i / 2][i % 2 * 2], x.odd() >> i & 1) : INFINITY;
+        out[8 * i] = g.rows > 0 ? x.sample_e(t, near, acc[i / 2][i % 2 * 2], i) : INFINITY;
 }
 
-/* The places of units `from` ... of the share, one by each thread that is below n. */
-template <class Rows>
-__device__ __forceinline__ void hold_units(const struct scan_task &t, scan_board<Rows> *board,
-                                           const struct share &share, int from, int n)
-{
-    int i = from + (int)threadIdx.x;
+/* ---- the kernel ---- */
 
-    if ((int)threadIdx.x < n && i < share.count)
-        board->units[i % UNITS_HELD] = unit_at(t, share.first + i);
+/* Shared memory: what the source has, the warps' queues, the ring's stages. */
+template <class Source> static constexpr __host__ __device__ int stages_at(void)
+{
+    return (Source::bytes + 127) / 128 * 128 +
+           WARPS * (int)sizeof(past_queue<typename Source::operands>);
 }
 
-/* The board lies behind what the source has. */
-template <class Source> static constexpr __host__ __device__ int source_bytes_of(void)
-{
-    return (Source::bytes + 127) / 128 * 128;
-}
-
-/* Samples may have a chunk in part, and then more of it. */
-__device__ __forceinline__ bool same_rows(const struct unit &u, const struct unit &v)
-{
-    return u.row == v.row && unit_rows(u.counts) == unit_rows(v.counts);
-}
-
-/*
- * A step is a unit. At its top all copies for it have come; then those for the next one are started, which
- * go into the other stage, and the patches of the one before are sent off.
- */
-template <class Source, bool SAMPLE>
-__device__ __forceinline__ void scan_share(const struct scan_task &t, char *shared)
-{
+/* A group that a warp has taken, and what of it is on its way. */
+template <class Source, bool SAMPLE> struct ahead {
     typedef typename Source::operands Rows;
-    scan_board<Rows> *board = (scan_board<Rows> *)(shared + source_bytes_of<Source>());
-    struct share share = share_of(t);
-    Rows x;
-    bool fresh = true; /* the unit's rows are not those of the one before */
+    enum taken taken;
+    int group;
     Source source;
 
-    if (!share.count) return;
-    hold_units(t, board, share, 0, UNITS_HELD);
-    if (threadIdx.x < 3) board->n_past[threadIdx.x] = 0;
-    source.begin(t, shared);
-    __syncthreads();
-    bring_pairs(t, board, 0);
-    if (share.count > 1) bring_pairs(t, board, 1);
-    copies_wait();
-    __syncthreads();
-    bring_queries(t, board, 0);
-    bring_halves(t, board, 0);
-    source.bring(t, board->units[0], 0);
-    source.fetch(t, board->units[0]);
-    for (int step = 0;; step++) {
-        const struct unit &next = board->units[(step + 1) % UNITS_HELD];
-        bool is_next = step + 1 < share.count, again = false, rows;
-        flush<Rows> sent;
-        struct unit u;
+    __device__ __forceinline__ void take(const struct scan_task &t, const scan_ring<Rows> &ring,
+                                         struct way *way)
+    {
+        taken = take_group<Rows, SAMPLE>(ring, way, &group);
+        if (taken != TAKEN) return;
+        struct group g = group_of(ring.stage + way->at.stage, group);
 
-        copies_wait();
-        __syncthreads(); /* the unit is there, and the one before it is done with */
-        if (is_next) {
-            again = same_rows(board->units[step % UNITS_HELD], next);
-            bring_queries(t, board, step + 1);
-            if (!again) source.bring(t, next, (step + 1) % 2);
-            bring_halves(t, board, step + 1);
-            if (step + 2 < share.count) bring_pairs(t, board, step + 2);
-        }
-        if (!SAMPLE && step > 0) sent.ask(t, board, step - 1);
-        if (step == share.count) {
-            if (!SAMPLE) sent.write(t, board, step - 1);
-            return;
-        }
-        u = board->units[step % UNITS_HELD];
-        rows = (int)threadIdx.x / 32 * 32 < unit_rows(u.counts);
-        if (threadIdx.x == 0) board->n_past[(step + 1) % 3] = 0;
-        /* all but those of the unit before: places step - 33 ... step - 2 are free */
-        if (step > 0 && step % (UNITS_HELD / 2) == 0)
-            hold_units(t, board, share, step + UNITS_HELD / 2 - 1, UNITS_HELD / 2);
-        if (rows && fresh) {
-            if constexpr (Rows::halves)
-                if (t.half) x.begin(board->half[step % 2]);
-            source.load(t, u, step % 2, x);
-        }
-        if (is_next && !again) source.fetch(t, next);
-        fresh = !again;
-        if (SAMPLE) {
-            write_sample<Rows>(t, board, step, rows, u.pair, x);
-        } else {
-            if (rows) find_hits<Rows>(t, board, step, unit_queries(u.counts), x);
-            if (step > 0) sent.write(t, board, step - 1);
-        }
+        if (g.rows > 0) source.fetch(t, g);
     }
+};
+
+/* A warp's way through the ring. */
+template <class Source, bool SAMPLE>
+__device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Source, SAMPLE> &next,
+                                            const scan_ring<typename Source::operands> &ring,
+                                            past_queue<typename Source::operands> *queue)
+{
+    struct way way = {};
+    typename Source::operands x;
+    int count = 0;
+
+    for (;;) {
+        try_to_fill(t, ring);
+        if (next.taken == NOT_YET) {
+            next.take(t, ring, &way);
+            leave_units(ring, &way);
+        }
+        if (next.taken == ENDED) break;
+        if (next.taken == NOT_YET) {
+            __nanosleep(20);
+            continue;
+        }
+        const scan_stage<typename Source::operands> *stage = ring.stage + way.at.stage;
+        int group = next.group;
+        struct group g = group_of(stage, group);
+
+        if (g.rows > 0) next.source.load(t, g, x);
+        next.take(t, ring, &way);
+        if constexpr (SAMPLE)
+            write_sample(t, stage, group, g, x);
+        else
+            find_past(t, stage, queue, &count, x, g.row);
+        leave_units(ring, &way);
+    }
+    for (; count > 0; count -= 32)
+        send_past(t, queue, count, min(count, 32));
 }
 
-/* Two blocks a multiprocessor. Whole: the source for batches of whole numbers, or again the one for all. */
+template <class Source, bool SAMPLE>
+__device__ __forceinline__ void scan_block(const struct scan_task &t, char *shared)
+{
+    typedef typename Source::operands Rows;
+    __shared__ struct ring_state state;
+    int warp = (int)threadIdx.x / 32;
+    past_queue<Rows> *queues = (past_queue<Rows> *)(shared + (Source::bytes + 127) / 128 * 128);
+    scan_ring<Rows> ring = {(scan_stage<Rows> *)(shared + stages_at<Source>()), t.stages, &state,
+                            shared_address(state.full), shared_address(state.empty)};
+    ahead<Source, SAMPLE> next;
+
+    if (threadIdx.x == 0) ring_init(&state);
+    next.taken = NOT_YET;
+    next.source.begin(t, shared);
+    __syncthreads();
+    scan_groups(t, next, ring, queues + warp);
+}
+
+/* Whole: the source for batches of whole numbers, or again the one for all. */
 template <class Source, class Whole, bool SAMPLE>
-__global__ static void __launch_bounds__(THREADS, 2)
+__global__ static void __launch_bounds__(THREADS, 1)
     scan_units(__grid_constant__ const struct scan_task t)
 {
     extern __shared__ __align__(128) char shared[];
 
     if constexpr (!std::is_same_v<Source, Whole>)
-        if (t.whole.d_is && *t.whole.d_is) return scan_share<Whole, SAMPLE>(t, shared);
-    scan_share<Source, SAMPLE>(t, shared);
+        if (t.whole.d_is && *t.whole.d_is) return scan_block<Whole, SAMPLE>(t, shared);
+    scan_block<Source, SAMPLE>(t, shared);
 }
 
 /* ---- launching ---- */
 
-template <class Source> static constexpr int shared_bytes(void)
+template <class Source> static constexpr int shared_bytes(int stages)
 {
-    return source_bytes_of<Source>() + (int)sizeof(scan_board<typename Source::operands>);
+    return stages_at<Source>() + stages * (int)sizeof(scan_stage<typename Source::operands>);
 }
 
-template <class Source, class Whole>
-static int launch_either(struct cuda *cuda, const struct scan_task &t)
+/* As many stages as there is room for. */
+template <class Source, class Whole> static int launch_either(struct cuda *cuda, struct scan_task t)
 {
     auto kernel = t.given ? scan_units<Source, Whole, true> : scan_units<Source, Whole, false>;
-    constexpr int bytes = std::max(shared_bytes<Source>(), shared_bytes<Whole>());
+    auto bytes_of = [](int stages) {
+        return std::max(shared_bytes<Source>(stages), shared_bytes<Whole>(stages));
+    };
     int rc;
 
-    static_assert(bytes <= SCAN_BYTES, "two blocks have no room");
-    if ((rc = CU(
-             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) < 0)
+    static_assert(shared_bytes<Source>(STAGES_MIN) + STATIC_BYTES <= SCAN_BYTES, "too large");
+    t.stages = STAGES_MAX;
+    while (bytes_of(t.stages) + STATIC_BYTES > cuda->shared_max)
+        t.stages--;
+    if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      bytes_of(t.stages)))) < 0)
         return rc;
-    kernel<<<2 * cuda->sms, THREADS, bytes, cuda->stream>>>(t);
+    kernel<<<cuda->sms, THREADS, bytes_of(t.stages), cuda->stream>>>(t);
     return cuda_launched(cuda, "scan_units");
 }
 

@@ -7,7 +7,7 @@
 
 struct scan_task {
     struct stored lists;
-    int depth, pitch;
+    int depth, pitch, stages;
     const __half *d_x; /* [n][depth]: queries, packed */
     struct whole whole;
     const float *centre;
@@ -17,7 +17,7 @@ struct scan_task {
     const int32_t *slice;
     const struct visit *visit;
     const struct pair *pair;
-    const struct visits_total *total;
+    struct visits_total *total;
     struct candidates c;
     /* Instead of visits' units: those given, of one query each; all e are written, not what is past a limit. */
     const struct unit *given;
@@ -35,45 +35,32 @@ __device__ __forceinline__ int unit_queries(int counts)
     return counts >> 16;
 }
 
-/* Unit number i of all: as given, or of the visit that it falls into, by bisection. */
+/* Unit number i of all: as given, or of the visit that it falls into, 32 of which are looked at at once. By a warp. */
 __device__ __forceinline__ struct unit unit_at(const struct scan_task &t, int64_t i)
 {
-    int lo = 0, hi;
+    int lo = 0, hi, lane = (int)threadIdx.x % 32;
 
     if (t.given) return t.given[i];
     hi = visits_lists(t.total);
     while (hi - lo > 1) { /* the last visit that begins at or before it */
-        int mid = lo + (hi - lo) / 2;
+        int step = (hi - lo + 31) / 32, at = lo + lane * step;
+        unsigned before = __ballot_sync(0xffffffffu, at < hi && t.visit[at].unit <= i);
 
-        if (t.visit[mid].unit <= i)
-            lo = mid;
-        else
-            hi = mid;
+        lo += (__popc(before) - 1) * step;
+        hi = min(hi, lo + step);
     }
     struct visit at = t.visit[lo];
     int tiles = (at.pairs + UNIT_QUERIES - 1) / UNIT_QUERIES;
-    int64_t chunk = (i - at.unit) / tiles;
-    /* tiles of like sizes, in whole groups of eight */
+    /* parts and tiles of like sizes, in whole groups of 32 and of eight */
+    int parts = (int)((at.rows + PART_ROWS - 1) / PART_ROWS);
+    int high = (int)((at.rows + parts - 1) / parts + 31) / 32 * 32;
     int per = ((at.pairs + tiles - 1) / tiles + 7) / 8 * 8;
+    int part = (int)((i - at.unit) / tiles);
     int first = (int)((i - at.unit) % tiles) * per;
-    int rows = (int)min((int64_t)UNIT_ROWS, at.rows - chunk * UNIT_ROWS);
+    int rows = min(high, (int)(at.rows - (uint32_t)part * high));
 
-    return {at.row + (uint32_t)chunk * UNIT_ROWS, rows | min(per, at.pairs - first) << 16,
+    return {at.row + (uint32_t)part * high, rows | min(per, at.pairs - first) << 16,
             at.pair + first, at.list};
-}
-
-/* A block's share of all units: they follow each other, so that consecutive ones are often of one chunk. */
-struct share {
-    int64_t first;
-    int count;
-};
-
-__device__ __forceinline__ struct share share_of(const struct scan_task &t)
-{
-    int64_t all = t.given ? t.n_given : visits_units(t.total);
-    int64_t first = all * blockIdx.x / gridDim.x, end = all * (blockIdx.x + 1) / gridDim.x;
-
-    return {first, (int)(end - first)};
 }
 
 /* Dimension where the eight begin that a lane of a quad (t) has of block b of 32: 16 of 64 at a time. */
@@ -90,12 +77,6 @@ __device__ __forceinline__ void scan_mma(float (&acc)[4], const uint32_t (&a)[4]
                  "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(acc[0]), "+f"(acc[1]), "+f"(acc[2]), "+f"(acc[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-/* A hit's key: e from how far it is past the limit. */
-__device__ __forceinline__ uint64_t hit_key(float tau, float past, uint32_t row)
-{
-    return key_of(fmaxf(tau - past, 0), row);
 }
 
 #endif

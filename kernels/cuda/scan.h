@@ -7,7 +7,7 @@
 
 /* Shared memory of a block, at most, where the fast form fits; past 128 dimensions, and on devices that have less,
    the deep one takes its place, which knows no whole numbers. */
-enum { SCAN_BYTES = 113 * 1024 };
+enum { SCAN_BYTES = 160 * 1024 };
 
 /*
  * Enqueues: what is past its pair's limit, of all visits, is added to its query's candidates. q->rows are

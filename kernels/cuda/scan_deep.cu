@@ -11,7 +11,7 @@
 #include "kernels/cuda/keys.cuh"
 #include "kernels/cuda/scan.cuh"
 
-enum { THREADS = 256, WARPS = THREADS / 32 };
+enum { THREADS = UNIT_ROWS, WARPS = THREADS / 32 };
 enum { TILES = 4, QUERIES = 8 * TILES }; /* at once */
 
 /* Eight dimensions of a row from `at` on, as four pairs. */
@@ -90,7 +90,7 @@ __device__ static void add_hits(const struct scan_task &t, const struct unit &u,
                 place = atomicAdd(t.c.d_count + pair.query, 1);
                 if ((uint32_t)place < (uint32_t)t.c.cap)
                     t.c.d_found[(int64_t)pair.query * t.c.cap + place] =
-                        hit_key(t.c.d_tau[pair.query], past, u.row + first_row + 8 * i);
+                        key_of(fmaxf(t.c.d_tau[pair.query] - past, 0), u.row + first_row + 8 * i);
             }
         }
 }
@@ -159,6 +159,19 @@ __device__ static void scan_unit(const struct scan_task &t, const struct unit &u
     }
 }
 
+/* A block's share of all units: they follow each other, so that consecutive ones are often of one part. */
+struct share {
+    int64_t first, end;
+};
+
+__device__ __forceinline__ struct share share_of(const struct scan_task &t)
+{
+    int64_t all = t.given ? t.n_given : visits_units(t.total);
+
+    return {all * blockIdx.x / gridDim.x, all * (blockIdx.x + 1) / gridDim.x};
+}
+
+/* UNIT_ROWS at a time, and once where there are none: samples say so. */
 template <class Source>
 __global__ static void __launch_bounds__(THREADS)
     scan_units_deep(__grid_constant__ const struct scan_task t)
@@ -166,10 +179,18 @@ __global__ static void __launch_bounds__(THREADS)
     __shared__ struct unit unit[2];
     struct share share = share_of(t);
 
-    for (int i = 0; i < share.count; i++) {
-        if (threadIdx.x == 0) unit[i % 2] = unit_at(t, share.first + i);
+    for (int64_t i = share.first; i < share.end; i++) {
+        struct unit *u = unit + i % 2;
+        int rows, at = 0;
+
+        if (threadIdx.x < 32) *u = unit_at(t, i);
         __syncthreads(); /* the other one is still in use by those behind */
-        scan_unit<Source>(t, unit[i % 2]);
+        rows = unit_rows(u->counts);
+        do
+            scan_unit<Source>(t, {u->row + (uint32_t)at,
+                                  min(UNIT_ROWS, rows - at) | unit_queries(u->counts) << 16,
+                                  u->pair, u->list});
+        while ((at += UNIT_ROWS) < rows);
     }
 }
 

@@ -9,7 +9,8 @@
 
 #include "kernels/cuda/scan.cuh"
 
-enum { THREADS = UNIT_ROWS }; /* of a block of the scan */
+enum { WARPS = 16, THREADS = 32 * WARPS }; /* of a block of the scan */
+enum { GROUP_ROWS = 32 };                  /* that a warp takes at once */
 
 /* ---- asynchronous copies ---- */
 
@@ -24,34 +25,55 @@ __device__ __forceinline__ void copy_16(void *to, const void *from)
                  : "memory");
 }
 
-__device__ __forceinline__ void copy_8(void *to, const void *from)
+/* ---- rows ---- */
+
+/* A group of a unit's rows: those of a lane are lane / 4 + 8 i of it, i < 4. */
+struct group {
+    uint32_t row; /* its first */
+    int rows;     /* of it, that are there: may be none, or past GROUP_ROWS */
+    int32_t list;
+
+    /* Where a lane's i-th row is, another one where that is not there. */
+    __device__ __forceinline__ const uint8_t *at(const struct scan_task &t, int i) const
+    {
+        int in_group = min((int)threadIdx.x % 32 / 4 + 8 * i, rows - 1);
+
+        return t.lists.rows + row * t.lists.stride + (uint32_t)in_group * (uint32_t)t.lists.stride;
+    }
+
+    __device__ __forceinline__ bool has(int i) const
+    {
+        return (int)threadIdx.x % 32 / 4 + 8 * i < rows;
+    }
+};
+
+/* Rows and their halves on their way to the L2: a lane a row, a line of 128 bytes at a time. */
+__device__ __forceinline__ void prefetch_rows(const struct scan_task &t, const struct group &g)
 {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_at(to)), "l"(from)
-                 : "memory");
+    int lane = (int)threadIdx.x % 32;
+    const uint8_t *row = t.lists.rows + ((int64_t)g.row + lane) * t.lists.stride;
+
+    for (int at = 0; lane < g.rows && at < t.lists.stride; at += 128)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(row + at));
+    if (t.half && lane == 0) asm volatile("prefetch.global.L2 [%0];" ::"l"(t.half + g.row));
 }
 
-__device__ __forceinline__ void copy_4(void *to, const void *from)
+/* 16 bytes that no one else wants: not through the L1. */
+__device__ __forceinline__ uint4 load_once(const void *p)
 {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_at(to)), "l"(from)
-                 : "memory");
-}
+    uint4 x;
 
-__device__ __forceinline__ void copies_wait()
-{
-    asm volatile("cp.async.wait_all;" ::: "memory");
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
+                 : "l"(p));
+    return x;
 }
 
 /* ---- operands ---- */
 
-/* The first of a thread's rows in a unit; the others are 8, 16 and 24 further. */
-__device__ __forceinline__ int first_row(void)
-{
-    return (int)threadIdx.x / 32 * 32 + (int)threadIdx.x % 32 / 4;
-}
-
 /*
- * A warp's 32 rows times queries in fp16. numbers[2 * i + c] of a thread is row first_row() + 8 * i, the c-th
- * of its two queries of each eight.
+ * A warp's rows times queries in fp16. acc[i / 2][i % 2 * 2 + c] of a lane is its i-th row and the c-th of its
+ * two queries of each eight.
  */
 template <int BLOCKS> struct half_operands {
     uint32_t a[2][2 * BLOCKS][4]; /* [set of 16 rows][step of 16 dimensions][register] */
@@ -59,8 +81,7 @@ template <int BLOCKS> struct half_operands {
 
     typedef float number;
     static constexpr int pieces = 4 * BLOCKS; /* of 16 bytes, of a query */
-    static constexpr int patches = 160;       /* what shared memory has room for */
-    static constexpr bool halves = true;      /* rows need theirs */
+    static constexpr float none = 0;          /* what is noted of no hit */
 
     /* Eight dimensions of row lane / 4 + 8 h of a set, as four pairs. */
     __device__ __forceinline__ void put(int set, int h, int b, const uint32_t (&two)[4])
@@ -69,14 +90,6 @@ template <int BLOCKS> struct half_operands {
         a[set][2 * b][2 + h] = two[1];
         a[set][2 * b + 1][h] = two[2];
         a[set][2 * b + 1][2 + h] = two[3];
-    }
-
-    /* -half is what a row's sums begin at: -inf where there is no row. */
-    __device__ __forceinline__ void begin(const float *of_unit)
-    {
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            half[i] = of_unit[first_row() + 8 * i];
     }
 
     /* Where queries are, and where a piece of one goes: block of 32 dimensions, lane of a quad. */
@@ -110,115 +123,78 @@ template <int BLOCKS> struct half_operands {
         }
     }
 
-    /* What rows have for themselves that e needs: nothing beside the sum and the limit. */
-    __device__ __forceinline__ int odd(void) const
-    {
-        return 0;
-    }
-
-    /* What a query has for itself that e needs: its bound. */
-    static __device__ __forceinline__ float asked(const struct scan_task &t, int32_t query)
-    {
-        return t.c.d_tau[query];
-    }
-
     static __device__ __forceinline__ float limit(int32_t bits)
     {
         return __int_as_float(bits);
     }
 
-    static __device__ __forceinline__ float e(const struct scan_task &, float tau, float limit,
-                                              float sum, int)
+    /* What is kept of a hit; and with what its query has for itself it makes e. */
+    __device__ __forceinline__ float noted(float sum, float limit, int) const
     {
-        return fmaxf(tau - (sum - limit), 0);
+        return sum - limit;
     }
 
-    static __device__ __forceinline__ float sample_e(const struct scan_task &, float near,
-                                                     float sum, int)
+    static __device__ __forceinline__ float asked(const struct scan_task &t, int32_t query)
+    {
+        return t.c.d_tau[query];
+    }
+
+    static __device__ __forceinline__ float e(const struct scan_task &, float tau, float past)
+    {
+        return fmaxf(tau - past, 0);
+    }
+
+    /* e of row i, of a sample; near is in its limit's place. */
+    __device__ __forceinline__ float sample_e(const struct scan_task &, float near, float sum,
+                                              int) const
     {
         return fmaxf(near - sum, 0);
     }
 };
 
+/* half of a lane's rows: -half is what sums begin at, -inf where there is no row. */
+template <int BLOCKS>
+__device__ __forceinline__ void load_halves(const struct scan_task &t, const struct group &g,
+                                            half_operands<BLOCKS> &x)
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        x.half[i] = t.half && g.has(i) ? __ldg(t.half + g.row + (int)threadIdx.x % 32 / 4 + 8 * i)
+                                       : INFINITY;
+}
+
 /*
- * Where operands come from. bytes: of shared memory; begin: once a block; bring: of a unit's rows what
- * travels by itself, into one of two stages; fetch: what waits in registers, once those of the unit before
- * are used; load: a warp's operands of what was brought and fetched.
+ * Where operands come from. bytes: of shared memory, and begin: once a block, before its threads meet. fetch: a
+ * group's rows, or what of them waits in registers, on their way; load: the operands of what was fetched.
  */
 
-/* Bytes on their way: two stages of a unit's rows, PITCH from one to the next. */
-template <int PITCH> struct byte_stages {
-    static constexpr int stage_bytes = UNIT_ROWS * PITCH, bytes = 2 * stage_bytes;
-    static constexpr int swizzle = PITCH == 128 ? 4 : 0; /* so that neighbours' banks differ */
-    char *stages;
-
-    /* What lies past a row in its place is multiplied by zeros, and must be numbers for that. */
-    __device__ void begin(const struct scan_task &t, char *shared)
-    {
-        stages = shared;
-        for (int i = (int)threadIdx.x; i < bytes / 16; i += THREADS)
-            if (t.lists.stride < PITCH) ((uint4 *)stages)[i] = {};
-    }
-
-    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u,
-                                          int stage)
-    {
-        constexpr int slots = PITCH == 96 ? 8 : PITCH / 16; /* a power of two */
-        constexpr int step = THREADS / slots;               /* even: rows of a thread are alike */
-        int piece = (int)threadIdx.x % slots, row = (int)threadIdx.x / slots;
-        const uint8_t *from = t.lists.rows + ((int64_t)u.row + row) * t.lists.stride + 16 * piece;
-        char *to = stages + stage * stage_bytes + row * PITCH + (piece ^ row % 2 * swizzle) * 16;
-
-        if (16 * piece >= t.lists.stride) return;
-#pragma unroll 4
-        for (int left = unit_rows(u.counts) - row; left > 0; left -= step) {
-            copy_16(to, from);
-            to += step * PITCH;
-            from += step * t.lists.stride;
-        }
-    }
-
-    /* Piece of 16 bytes of row first_row() + 8 i. */
-    __device__ __forceinline__ const char *at(int stage, int i, int piece) const
-    {
-        return stages + stage * stage_bytes + (first_row() + 8 * i) * PITCH +
-               (piece ^ first_row() % 2 * swizzle) * 16;
-    }
-};
-
-/* u8 and i8, converted: 32 bytes a block of dimensions. */
+/* u8 and i8, converted. */
 template <enum elem E, int BLOCKS> struct source_bytes {
     typedef half_operands<BLOCKS> operands;
-    typedef byte_stages<32 * BLOCKS> stages;
-    static constexpr int bytes = stages::bytes + 64 * BLOCKS;
-    stages rows;
+    static constexpr int bytes = 64 * BLOCKS;
     uint4 *centre; /* [4 * BLOCKS]: eight halves each, scaled */
     __half2 scale;
 
     __device__ void begin(const struct scan_task &t, char *shared)
     {
-        __half *to = (__half *)(shared + stages::bytes);
+        __half *to = (__half *)shared;
 
-        rows.begin(t, shared);
         centre = (uint4 *)to;
         scale = __float2half2_rn(t.space->scale);
         for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
             to[j] = __float2half_rn(t.centre[j] * t.space->scale);
     }
 
-    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u,
-                                          int stage)
+    __device__ __forceinline__ void fetch(const struct scan_task &t, const struct group &g)
     {
-        rows.bring(t, u, stage);
+        prefetch_rows(t, g);
     }
 
-    __device__ __forceinline__ void fetch(const struct scan_task &, const struct unit &)
-    {
-    }
-
-    __device__ __forceinline__ void load(const struct scan_task &, const struct unit &, int stage,
+    /* What lies past a row is multiplied by zeros. */
+    __device__ __forceinline__ void load(const struct scan_task &t, const struct group &g,
                                          operands &x)
     {
+        load_halves(t, g, x);
 #pragma unroll
         for (int b = 0; b < BLOCKS; b += 2) {
             int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
@@ -227,17 +203,17 @@ template <enum elem E, int BLOCKS> struct source_bytes {
             if (b + 1 < BLOCKS) mid[1] = centre[at / 8 + 1];
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const char *piece = rows.at(stage, i, at / 16);
+                const uint8_t *from = g.at(t, i) + at;
                 eight<E> raw;
                 uint32_t two[4];
 
                 if (b + 1 == BLOCKS) { /* eight bytes are all there is */
-                    raw.v = *(const uint2 *)(piece + at % 16);
+                    raw = load_eight<E>(from);
                     operand_bytes<E>(raw, mid[0], scale, two);
                     x.put(i / 2, i % 2, b, two);
                     continue;
                 }
-                uint4 both = *(const uint4 *)piece;
+                uint4 both = load_once(from);
 
                 raw.v = make_uint2(both.x, both.y);
                 operand_bytes<E>(raw, mid[0], scale, two);
@@ -265,19 +241,15 @@ template <enum elem E, int BLOCKS> struct source_floats {
             centre[j] = t.centre[j];
     }
 
-    __device__ __forceinline__ void bring(const struct scan_task &, const struct unit &, int)
+    __device__ __forceinline__ void fetch(const struct scan_task &t, const struct group &g)
     {
+        prefetch_rows(t, g);
     }
 
-    __device__ __forceinline__ void fetch(const struct scan_task &, const struct unit &)
-    {
-    }
-
-    __device__ __forceinline__ void load(const struct scan_task &t, const struct unit &u, int,
+    __device__ __forceinline__ void load(const struct scan_task &t, const struct group &g,
                                          operands &x)
     {
-        int rows = unit_rows(u.counts), first = first_row();
-
+        load_halves(t, g, x);
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++) {
             int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
@@ -285,9 +257,7 @@ template <enum elem E, int BLOCKS> struct source_floats {
 
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                int64_t row = (int64_t)u.row + min(first + 8 * i, rows - 1);
-                eight<E> raw = load_eight<E>(t.lists.rows + row * t.lists.stride +
-                                             at * (E == ELEM_F16 ? 2 : 4));
+                eight<E> raw = load_eight<E>(g.at(t, i) + at * (E == ELEM_F16 ? 2 : 4));
                 uint32_t two[4];
 
                 operand_floats(raw, mid, scale, two);
@@ -308,10 +278,8 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
     static constexpr int pitch = (BLOCKS + 1) / 2 * 64; /* books_pitch */
     static constexpr int book_bytes = KSUB * pitch * 2;
     static constexpr int bytes = book_bytes + 32 * BLOCKS * 2;
-    static constexpr int groups = (BLOCKS + 1) / 2; /* of 64 dimensions: a word of codes each */
     const __half *books;
     uint16_t *slice; /* [32 * BLOCKS]: the sub-quantizer of each dimension */
-    uint32_t words[4][groups];
 
     __device__ void begin(const struct scan_task &t, char *shared)
     {
@@ -323,33 +291,9 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
             slice[j] = (uint16_t)t.slice[j];
     }
 
-    /* Row first_row() + 8 i, another one where there is none. */
-    __device__ __forceinline__ const uint8_t *code(const struct scan_task &t, const struct unit &u,
-                                                   int i) const
+    __device__ __forceinline__ void fetch(const struct scan_task &t, const struct group &g)
     {
-        int rows = unit_rows(u.counts);
-        int64_t row = rows ? (int64_t)u.row + min(first_row() + 8 * i, rows - 1) : 0;
-
-        return t.lists.rows + row * t.lists.stride;
-    }
-
-    __device__ __forceinline__ void bring(const struct scan_task &, const struct unit &, int)
-    {
-    }
-
-    __device__ __forceinline__ void fetch(const struct scan_task &t, const struct unit &u)
-    {
-        int quad = (int)threadIdx.x % 4;
-
-#pragma unroll
-        for (int i = 0; WORDS && i < 4; i++)
-#pragma unroll
-            for (int g = 0; g < groups; g++) {
-                const uint8_t *from = code(t, u, i) + lane_dim(2 * g, quad, BLOCKS) / 4;
-
-                words[i][g] = 2 * g + 1 < BLOCKS ? __ldg((const uint32_t *)from)
-                                                 : __ldg((const uint16_t *)from);
-            }
+        prefetch_rows(t, g);
     }
 
     /* N (2 or 4) pieces of four dimensions from dimension at on, of the codes in a word. */
@@ -384,22 +328,24 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
             out[i] = got[i];
     }
 
-    __device__ __forceinline__ void load_words(int i, operands &x) const
+    __device__ __forceinline__ void load_words(const uint8_t *code, int i, operands &x) const
     {
         int quad = (int)threadIdx.x % 4;
 
 #pragma unroll
         for (int b = 0; b < BLOCKS; b += 2) {
             int at = lane_dim(b, quad, BLOCKS);
+            uint32_t word = b + 1 < BLOCKS ? __ldg((const uint32_t *)(code + at / 4))
+                                           : __ldg((const uint16_t *)(code + at / 4));
             uint2 piece[4];
 
             if (b + 1 < BLOCKS) {
-                look_up<4>(words[i][b / 2], at, piece);
+                look_up<4>(word, at, piece);
                 const uint32_t high[4] = {piece[2].x, piece[2].y, piece[3].x, piece[3].y};
 
                 x.put(i / 2, i % 2, b + 1, high);
             } else {
-                look_up<2>(words[i][b / 2], at, piece);
+                look_up<2>(word, at, piece);
             }
             const uint32_t low[4] = {piece[0].x, piece[0].y, piece[1].x, piece[1].y};
 
@@ -431,10 +377,10 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
     }
 
     /* Of four rows, by the four lanes that have each: |y|^2 / 2 + <c', y>. */
-    __device__ void recompute_halves(const struct scan_task &t, const struct unit &u,
+    __device__ void recompute_halves(const struct scan_task &t, const struct group &g,
                                      operands &x) const
     {
-        const float *c = t.lists.coarse + (int64_t)u.list * t.lists.d;
+        const float *c = t.lists.coarse + (int64_t)g.list * t.lists.d;
         float scale = t.space->scale, sum[4] = {};
 
 #pragma unroll
@@ -459,21 +405,22 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
         for (int i = 0; i < 4; i++) {
             sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 1);
             sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 2);
-            x.half[i] = first_row() + 8 * i < unit_rows(u.counts) ? sum[i] : INFINITY;
+            x.half[i] = g.has(i) ? sum[i] : INFINITY;
         }
     }
 
-    __device__ __forceinline__ void load(const struct scan_task &t, const struct unit &u, int,
+    __device__ __forceinline__ void load(const struct scan_task &t, const struct group &g,
                                          operands &x)
     {
+        load_halves(t, g, x);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             if constexpr (WORDS)
-                load_words(i, x);
+                load_words(g.at(t, i), i, x);
             else
-                load_pieces(code(t, u, i), i, x);
+                load_pieces(g.at(t, i), i, x);
         }
-        if (!t.half) recompute_halves(t, u, x);
+        if (!t.half) recompute_halves(t, g, x);
     }
 };
 

@@ -5,6 +5,9 @@
 #ifndef IVF_CUDA_SCAN_WHOLE_CUH
 #define IVF_CUDA_SCAN_WHOLE_CUH
 
+#include <climits>
+#include <cmath>
+
 #include "kernels/cuda/scan_source.cuh"
 
 /* acc[16 rows][8 queries] += a[16][32] * b[32][8] */
@@ -41,8 +44,8 @@ template <enum elem E, int GROUPS> struct whole_operands {
     int square[4];                /* |x|^2 of each row; NO_ROW */
 
     typedef int number;
-    static constexpr int pieces = 4 * GROUPS, patches = 384;
-    static constexpr bool halves = false;
+    static constexpr int pieces = 4 * GROUPS;
+    static constexpr int none = INT_MIN;
 
     static __device__ __forceinline__ const void *query(const struct scan_task &t, int32_t query)
     {
@@ -71,10 +74,15 @@ template <enum elem E, int GROUPS> struct whole_operands {
         }
     }
 
-    /* The bit of |x|^2 that halving drops, of row i in bit i. */
-    __device__ __forceinline__ int odd(void) const
+    static __device__ __forceinline__ int limit(int32_t bits)
     {
-        return (square[0] & 1) | (square[1] & 1) << 1 | (square[2] & 1) << 2 | (square[3] & 1) << 3;
+        return bits;
+    }
+
+    /* 2 <q, x> - |x|^2: the bit that halving dropped is put back. */
+    __device__ __forceinline__ int noted(int sum, int, int i) const
+    {
+        return 2 * sum - (square[i] & 1);
     }
 
     static __device__ __forceinline__ int asked(const struct scan_task &t, int32_t query)
@@ -82,46 +90,42 @@ template <enum elem E, int GROUPS> struct whole_operands {
         return t.whole.d_square[query];
     }
 
-    static __device__ __forceinline__ int limit(int32_t bits)
+    static __device__ __forceinline__ float e(const struct scan_task &t, int square, int noted)
     {
-        return bits;
+        return whole_e(square - noted, t.space->scale);
     }
 
-    static __device__ __forceinline__ float e(const struct scan_task &t, int square, int, int sum,
-                                              int odd)
+    __device__ __forceinline__ float sample_e(const struct scan_task &t, int near, int sum,
+                                              int i) const
     {
-        return whole_e(square + odd - 2 * sum, t.space->scale);
-    }
-
-    static __device__ __forceinline__ float sample_e(const struct scan_task &t, int square, int sum,
-                                                     int odd)
-    {
-        return sum < -(NO_ROW / 4) ? INFINITY : whole_e(square + odd - 2 * sum, t.space->scale);
+        return square[i] == NO_ROW ? INFINITY : e(t, near, noted(sum, 0, i));
     }
 };
 
+/* Rows as they are: on their way in registers. */
 template <enum elem E, int GROUPS> struct source_whole {
     typedef whole_operands<E, GROUPS> operands;
-    typedef byte_stages<64 * GROUPS> stages;
-    static constexpr int bytes = stages::bytes;
-    stages rows;
+    static constexpr int bytes = 0;
+    uint4 words[4][GROUPS];
 
-    __device__ void begin(const struct scan_task &t, char *shared)
-    {
-        rows.begin(t, shared);
-    }
-
-    __device__ __forceinline__ void bring(const struct scan_task &t, const struct unit &u,
-                                          int stage)
-    {
-        rows.bring(t, u, stage);
-    }
-
-    __device__ __forceinline__ void fetch(const struct scan_task &, const struct unit &)
+    __device__ void begin(const struct scan_task &, char *)
     {
     }
 
-    __device__ __forceinline__ void load(const struct scan_task &, const struct unit &u, int stage,
+    /* What lies past a row has no part in its square. */
+    __device__ __forceinline__ void fetch(const struct scan_task &t, const struct group &g)
+    {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+#pragma unroll
+            for (int w = 0; w < GROUPS; w++) {
+                int at = 64 * w + 16 * ((int)threadIdx.x % 4);
+
+                words[i][w] = at < t.lists.stride ? load_once(g.at(t, i) + at) : uint4{};
+            }
+    }
+
+    __device__ __forceinline__ void load(const struct scan_task &, const struct group &g,
                                          operands &x)
     {
 #pragma unroll
@@ -129,19 +133,19 @@ template <enum elem E, int GROUPS> struct source_whole {
             int sum = 0;
 
 #pragma unroll
-            for (int g = 0; g < GROUPS; g++) {
-                uint4 words = *(const uint4 *)rows.at(stage, i, 4 * g + (int)threadIdx.x % 4);
+            for (int w = 0; w < GROUPS; w++) {
+                const uint4 &four = words[i][w];
 
-                x.a[i / 2][2 * g][i % 2] = words.x;
-                x.a[i / 2][2 * g][i % 2 + 2] = words.y;
-                x.a[i / 2][2 * g + 1][i % 2] = words.z;
-                x.a[i / 2][2 * g + 1][i % 2 + 2] = words.w;
-                sum = add_squares<E>(add_squares<E>(sum, words.x), words.y);
-                sum = add_squares<E>(add_squares<E>(sum, words.z), words.w);
+                x.a[i / 2][2 * w][i % 2] = four.x;
+                x.a[i / 2][2 * w][i % 2 + 2] = four.y;
+                x.a[i / 2][2 * w + 1][i % 2] = four.z;
+                x.a[i / 2][2 * w + 1][i % 2 + 2] = four.w;
+                sum = add_squares<E>(add_squares<E>(sum, four.x), four.y);
+                sum = add_squares<E>(add_squares<E>(sum, four.z), four.w);
             }
             sum += __shfl_xor_sync(0xffffffffu, sum, 1);
             sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-            x.square[i] = first_row() + 8 * i < unit_rows(u.counts) ? sum : NO_ROW;
+            x.square[i] = g.has(i) ? sum : NO_ROW;
         }
     }
 };

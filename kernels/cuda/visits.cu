@@ -68,10 +68,10 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
     int64_t list = (int64_t)blockIdx.x * THREADS + threadIdx.x;
     int64_t row = list < nlist ? offset[list] : 0, rows = list < nlist ? offset[list + 1] - row : 0;
     int pairs = list < nlist && rows ? count[list] : 0;
-    int64_t chunks = (rows + UNIT_ROWS - 1) / UNIT_ROWS;
+    int64_t parts = (rows + PART_ROWS - 1) / PART_ROWS;
     int64_t tiles = (pairs + UNIT_QUERIES - 1) / UNIT_QUERIES;
     long long all, all_pairs;
-    long long before = scan_block((long long)(pairs > 0) << 40 | chunks * tiles, &all);
+    long long before = scan_block((long long)(pairs > 0) << 40 | parts * tiles, &all);
     long long pairs_before = scan_block(pairs, &all_pairs);
 
     if (threadIdx.x == 0) {

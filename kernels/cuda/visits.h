@@ -1,6 +1,6 @@
 /*
  * The lists that a batch visits, the other way round: for each list the queries that visit it, and how that
- * work divides into units of a chunk of the list times a tile of its queries. No list's length
+ * work divides into units of a part of the list times a tile of its queries. No list's length
  * shows in memory: units are counted, not stored.
  */
 #ifndef IVF_CUDA_VISITS_H
@@ -9,7 +9,8 @@
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/whole.h"
 
-enum { UNIT_ROWS = 256, UNIT_QUERIES = 64 };
+enum { PART_ROWS = 1024, UNIT_QUERIES = 64 }; /* of a unit, at most */
+enum { UNIT_ROWS = 256 };                     /* of one of a sample */
 
 /*
  * A query at a list, and what <q', y> - half must be past for a vector to be of interest: near less the
@@ -24,7 +25,7 @@ enum {
     NOTHING = 0x7f800000
 }; /* a limit that nothing passes: +inf, and past all integers there are */
 
-/* A list that some query visits. Its units go chunk by chunk, through all tiles of queries each. */
+/* A list that some query visits. Its units go part by part, through all tiles of queries each. */
 struct visit {
     int64_t unit;       /* the first: how many there are of the lists before it */
     uint32_t row, rows; /* of the list */
@@ -32,9 +33,9 @@ struct visit {
     int32_t pair, pairs; /* where its pairs begin, and how many */
 };
 
-/* A chunk of a list times a tile of its queries. */
+/* A part of a list times a tile of its queries. */
 struct unit {
-    uint32_t row; /* the chunk's first */
+    uint32_t row; /* the part's first */
     int counts;   /* rows | queries << 16 */
     int32_t pair; /* the tile's first */
     int32_t list;
@@ -44,6 +45,7 @@ struct unit {
 struct visits_total {
     unsigned long long visits_and_units; /* visits << 40 | units */
     int32_t pairs;
+    unsigned long long next; /* units that blocks have taken */
 };
 
 struct visits {

@@ -1,0 +1,203 @@
+/*
+ * A block's ring of units: stages in shared memory, of which all warps take groups of rows, and which are filled again
+ * when all have left them. No barrier is of the whole block, and there is no warp for filling: whoever passes by
+ * while the next stage to be filled is empty fills it. A warp waits only where there is no group, and holds none then.
+ */
+#ifndef IVF_CUDA_SCAN_RING_CUH
+#define IVF_CUDA_SCAN_RING_CUH
+
+#include "kernels/cuda/scan_source.cuh"
+#include "kernels/cuda/wgmma.cuh"
+
+enum { STAGES_MAX = 8, STAGES_MIN = 3 };
+
+template <class Rows> struct scan_stage {
+    uint4 queries[UNIT_QUERIES * Rows::pieces]; /* as lanes want them: see bring_queries */
+    struct pair pairs[UNIT_QUERIES];            /* past the last with limits that nothing passes */
+    struct unit unit;                           /* of no queries: there are no more units */
+    int next;                                   /* group to be taken */
+    int unused[3];
+};
+
+/* Where a warp is in the ring: how often it was there before decides between two rounds. */
+struct turn {
+    int stage, odd;
+
+    __device__ __forceinline__ void next(int stages)
+    {
+        if (++stage < stages) return;
+        stage = 0;
+        odd ^= 1;
+    }
+
+    __device__ __forceinline__ bool is(const struct turn &other) const
+    {
+        return stage == other.stage && odd == other.odd;
+    }
+};
+
+/* A warp's way: where it takes groups, and up to where it has left units. */
+struct way {
+    struct turn at, left, end;
+    bool ends; /* at `end`: a stage of no queries was met */
+};
+
+/* What a block's warps share about the ring. */
+struct ring_state {
+    uint64_t full[STAGES_MAX], empty[STAGES_MAX]; /* barriers */
+    int taken;                                    /* units that the block has had of a sample */
+    int fill; /* the turn that is to be filled: stage << 1 | odd */
+};
+
+template <class Rows> struct scan_ring {
+    scan_stage<Rows> *stage;
+    int stages;
+    struct ring_state *state;
+    uint32_t full, empty; /* its barriers, one a stage */
+};
+
+/* All lanes at `full` when copies have come, and one when the rest of the stage is written; all threads at `empty`. */
+__device__ __forceinline__ void ring_init(struct ring_state *state)
+{
+    for (int i = 0; i < STAGES_MAX; i++) {
+        barrier_init(shared_address(state->full + i), 32 + 1);
+        barrier_init(shared_address(state->empty + i), THREADS);
+    }
+    state->taken = 0;
+    state->fill = 0;
+}
+
+/* Whether a barrier's phase of that turn is over, in all lanes. */
+__device__ __forceinline__ bool ring_is(uint32_t barriers, const struct turn &at)
+{
+    uint32_t is;
+
+    asm volatile("{\n.reg .pred is;\n"
+                 "mbarrier.test_wait.parity.shared::cta.b64 is, [%1], %2;\n"
+                 "selp.u32 %0, 1, 0, is;\n}"
+                 : "=r"(is)
+                 : "r"(barriers + 8 * at.stage), "r"(at.odd)
+                 : "memory");
+    return __all_sync(0xffffffffu, is);
+}
+
+/* ---- filling ---- */
+
+/* The unit's queries that a warp copies: threads side by side copy what is side by side in a query. */
+template <class Rows>
+__device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_stage<Rows> *stage,
+                                              int queries)
+{
+    constexpr int pieces = Rows::pieces, lanes = pieces == 12 ? 16 : pieces;
+    constexpr int at_once = 32 / lanes;
+    int lane = (int)threadIdx.x % 32, piece = lane % lanes;
+    uint2 place = Rows::place((unsigned)piece);
+
+    if (piece >= pieces) return;
+#pragma unroll 4
+    for (int slot = lane / lanes; slot < queries; slot += at_once)
+        copy_16(stage->queries + ((slot / 8 * (pieces / 4) + (int)place.x) * 8 + slot % 8) * 4 +
+                    place.y,
+                (const uint4 *)Rows::query(t, stage->pairs[slot].query) + piece);
+}
+
+/* Which of all units comes next to this block: whole numbers of turns for samples, whoever asks first for lists. */
+template <class Rows>
+__device__ __forceinline__ int64_t next_unit(const struct scan_task &t, const scan_ring<Rows> &ring)
+{
+    int64_t unit = 0;
+
+    if (threadIdx.x % 32 == 0)
+        unit = t.given ? (int64_t)atomicAdd(&ring.state->taken, 1) * gridDim.x + blockIdx.x
+                       : (int64_t)atomicAdd(&t.total->next, 1ull);
+    return __shfl_sync(0xffffffffu, unit, 0);
+}
+
+/* By a warp. */
+template <class Rows>
+__device__ static void fill_stage(const struct scan_task &t, const scan_ring<Rows> &ring,
+                                  const struct turn &at)
+{
+    scan_stage<Rows> *stage = ring.stage + at.stage;
+    int lane = (int)threadIdx.x % 32;
+    int64_t i = next_unit(t, ring), all = t.given ? t.n_given : visits_units(t.total);
+    struct unit u = {};
+    uint32_t full = ring.full + 8 * at.stage;
+
+    if (i < all) u = unit_at(t, i);
+    for (int slot = lane; slot < UNIT_QUERIES; slot += 32)
+        stage->pairs[slot] =
+            slot < unit_queries(u.counts) ? t.pair[u.pair + slot] : (struct pair){0, NOTHING};
+    if (lane == 0) {
+        stage->unit = u;
+        stage->next = 0;
+    }
+    __syncwarp();
+    bring_queries(t, stage, unit_queries(u.counts));
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(full) : "memory");
+    if (lane == 0) barrier_arrive(full);
+}
+
+/* The next stage, if it is empty and no other warp is at it. By a warp: at once, or not at all. */
+template <class Rows>
+__device__ __forceinline__ void try_to_fill(const struct scan_task &t, const scan_ring<Rows> &ring)
+{
+    int fill = __shfl_sync(0xffffffffu, *(volatile int *)&ring.state->fill, 0), mine = 0;
+    struct turn at = {fill >> 1, fill & 1}, after = at;
+
+    if (!ring_is(ring.empty, {at.stage, at.odd ^ 1})) return; /* the round before */
+    after.next(ring.stages);
+    if (threadIdx.x % 32 == 0)
+        mine = atomicCAS(&ring.state->fill, fill, after.stage << 1 | after.odd) == fill;
+    if (__shfl_sync(0xffffffffu, mine, 0)) fill_stage(t, ring, at);
+}
+
+/* ---- taking ---- */
+
+/* A warp is done with all units before the one that it takes groups of. */
+template <class Rows>
+__device__ __forceinline__ void leave_units(const scan_ring<Rows> &ring, struct way *way)
+{
+    __syncwarp();
+    for (; !way->left.is(way->at); way->left.next(ring.stages))
+        barrier_arrive(ring.empty + 8 * way->left.stage);
+}
+
+enum taken { TAKEN, NOT_YET, ENDED };
+
+/*
+ * The next group there is, if any. By a warp. Stages are filled by several warps at once, so behind the first that has
+ * no unit there may be some that have: the ring's, once around.
+ */
+template <class Rows, bool SAMPLE>
+__device__ __forceinline__ enum taken take_group(const scan_ring<Rows> &ring, struct way *way,
+                                                 int *group)
+{
+    for (;; way->at.next(ring.stages)) {
+        scan_stage<Rows> *stage = ring.stage + way->at.stage;
+        int groups, mine = 0;
+
+        if (way->ends && way->at.is(way->end)) return ENDED;
+        if (!ring_is(ring.full, way->at)) return NOT_YET;
+        if (!unit_queries(stage->unit.counts)) {
+            if (!way->ends) way->end = {way->at.stage, way->at.odd ^ 1};
+            way->ends = true;
+            continue;
+        }
+        groups = SAMPLE ? UNIT_ROWS / GROUP_ROWS
+                        : (unit_rows(stage->unit.counts) + GROUP_ROWS - 1) / GROUP_ROWS;
+        if (threadIdx.x % 32 == 0) mine = atomicAdd(&stage->next, 1);
+        *group = __shfl_sync(0xffffffffu, mine, 0);
+        if (*group < groups) return TAKEN;
+    }
+}
+
+template <class Rows>
+__device__ __forceinline__ struct group group_of(const scan_stage<Rows> *stage, int group)
+{
+    const struct unit &u = stage->unit;
+
+    return {u.row + (uint32_t)group * GROUP_ROWS, unit_rows(u.counts) - group * GROUP_ROWS, u.list};
+}
+
+#endif
