@@ -10,8 +10,12 @@
 #include "kernels/cuda/keys.cuh"
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
-enum { SAMPLE_ANSWERS = 8 }; /* times k: rows of a sample, at least */
-enum { LONG_ROW = 256 };     /* bytes */
+enum {
+    SAMPLE_ANSWERS = 4,
+    SAMPLE_MOST = 1024
+};                         /* times k: rows of a sample, at least; rows that more hits are worth */
+enum { HITS_MANY = 4096 }; /* of a query, if its lists were as near as the sample */
+enum { LONG_ROW = 256 };   /* bytes */
 
 /* The sample's arrays. They fit where candidates will be, which have 8 bytes for each of 16 k places; these
    take 4.1 for each of 8 k rows. */
@@ -24,19 +28,20 @@ struct sample {
 
 /*
  * More where more lists are to be kept out; of long rows half as many, which take longer to read than the
- * candidates they spare.
+ * candidates they spare. Twice as many where candidates would be too many for their room otherwise.
  */
-static int sample_rows(int64_t stride, int nprobe, int k)
+static int sample_rows(int64_t stride, const struct walk *w, int k)
 {
-    int rows = nprobe < 4 ? 128 : nprobe < 16 || stride > LONG_ROW ? 256 : 512;
+    int rows = w->nprobe < 4 ? 128 : w->nprobe < 16 || stride > LONG_ROW ? 256 : 512;
 
-    return rows > SAMPLE_ANSWERS * k ? rows : SAMPLE_ANSWERS * k;
+    if (rows < SAMPLE_ANSWERS * k) rows = SAMPLE_ANSWERS * k;
+    return rows <= SAMPLE_MOST / 2 && k * w->expected / rows > HITS_MANY ? 2 * rows : rows;
 }
 
-static void sample_room(struct sample *s, int64_t n, int64_t stride, int nprobe, int k,
+static void sample_room(struct sample *s, int64_t n, int64_t stride, const struct walk *w, int k,
                         struct room *r)
 {
-    s->rows = sample_rows(stride, nprobe, k);
+    s->rows = sample_rows(stride, w, k);
     s->units = (s->rows + UNIT_ROWS - 1) / UNIT_ROWS;
     s->d_unit = room_take<struct unit>(r, n * s->units);
     s->d_pair = room_take<struct pair>(r, n * s->units);
@@ -52,7 +57,7 @@ __global__ static void choose_sample(const int64_t *offset, const int32_t *probe
                                      struct sample s)
 {
     int64_t query = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = query * s.units;
-    bool whole = w.d_is && *w.d_is;
+    bool whole = whole_is(w);
     int unit = 0, left = s.rows;
 
     if (query >= n) return;
@@ -81,7 +86,7 @@ struct bound_task {
     int64_t n;
     int depth, nprobe, codes, float16;
     struct rows rows;
-    const int32_t *exact; /* NULL, or whether e are */
+    struct whole whole;
     const struct product_facts *space;
     const struct scan_facts *facts;
     const int32_t *probe;
@@ -144,7 +149,9 @@ __global__ static void set_bounds(__grid_constant__ const struct bound_task t)
     float margin =
         e_margin(t.space, t.facts, t.depth, length, t.rows.d_err[query], t.codes, t.float16);
     const float *e = t.sample.d_e + query * rows;
-    float last = rows <= 512 ? kth_at_most<16>(e, rows, t.c.k) : kth_at_most<0>(e, rows, t.c.k);
+    float last = rows <= 512    ? kth_at_most<16>(e, rows, t.c.k)
+                 : rows <= 1024 ? kth_at_most<32>(e, rows, t.c.k)
+                                : kth_at_most<0>(e, rows, t.c.k);
 
     float most = e_unbounded(t.space, t.facts, length, t.codes);
 
@@ -153,7 +160,7 @@ __global__ static void set_bounds(__grid_constant__ const struct bound_task t)
     past = __any_sync(WARP_ALL, past) || !(margin < INFINITY) || !(most < INFINITY);
     if (threadIdx.x % 32) return;
     t.c.d_count[query] = past ? t.c.cap + 1 : 0;
-    if (t.exact && *t.exact) margin = 0;
+    if (whole_is(t.whole)) margin = 0; /* e are exact */
     t.c.d_tau[query] = past ? -INFINITY : last < INFINITY ? fminf(last + margin, most) : most;
 }
 
@@ -166,7 +173,7 @@ int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queri
                            .codes = s->lists.m > 0,
                            .float16 = s->float16,
                            .rows = q->rows,
-                           .exact = q->whole.d_is,
+                           .whole = q->whole,
                            .space = s->space->d_facts,
                            .facts = s->d_facts,
                            .probe = w->d_probe,
@@ -176,7 +183,7 @@ int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queri
     struct room r = {(char *)c->d_found, 0};
     int rc;
 
-    sample_room(&t.sample, q->n, s->lists.stride, w->nprobe, c->k, &r);
+    sample_room(&t.sample, q->n, s->lists.stride, w, c->k, &r);
     choose_sample<<<(unsigned)((q->n + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
         s->lists.offset, w->d_probe, t.codes ? w->d_near : NULL, w->nprobe, q->rows.d_square,
         q->whole, q->n, t.sample);

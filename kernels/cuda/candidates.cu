@@ -37,7 +37,7 @@ struct answer_task {
 
 __device__ static float margin_of(const struct answer_task &t, int64_t query)
 {
-    if (t.c.d_exact && *t.c.d_exact) return 0;
+    if (whole_is(t.c.whole)) return 0;
     return e_margin(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
                     t.lists.m > 0, t.float16);
 }
@@ -383,14 +383,12 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
                       const struct answers *out, struct undone undone)
 {
     struct answer_task t = task_of(s, q, c);
-    int rc;
 
     t.nlist = nlist;
     t.only = only;
     t.undone = undone;
     t.out = *out;
     t.room = keys_room(c->k + c->k / 4 + 64);
-    if ((rc = CU(cudaMemsetAsync(undone.d_n, 0, sizeof(int32_t), cuda->stream))) < 0) return rc;
     if (t.lists.m) return run<distance_codes>(cuda, t);
     switch (t.lists.storage) {
     case ELEM_F32:
@@ -443,11 +441,9 @@ int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct 
                        const struct candidates *c, int32_t *d_again, int32_t *d_any)
 {
     struct answer_task t = task_of(s, q, c);
-    int rc;
 
     t.again = d_again;
     t.any = d_any;
-    if ((rc = CU(cudaMemsetAsync(d_any, 0, sizeof *d_any, cuda->stream))) < 0) return rc;
     tighten_bounds<<<(unsigned)((q->n + BLOCK - 1) / BLOCK), BLOCK, 0, cuda->stream>>>(t);
     return cuda_launched(cuda, "tighten_bounds");
 }

@@ -11,10 +11,10 @@ enum { CANDIDATES_MAX = 1 << 16 }; /* of a query, however few there are */
 
 struct candidates {
     int k, cap;
-    float *d_tau;           /* [n] */
-    int32_t *d_count;       /* [n]; past cap: not all could be kept */
-    uint64_t *d_found;      /* [n][cap] */
-    const int32_t *d_exact; /* NULL, or whether e are exact: then there is no margin */
+    float *d_tau;       /* [n] */
+    int32_t *d_count;   /* [n]; past cap: not all could be kept */
+    uint64_t *d_found;  /* [n][cap] */
+    struct whole whole; /* where queries are, e are exact, and have no margin */
 };
 
 /* The room that k answers want, several times as much as is expected to be used. */
@@ -36,7 +36,7 @@ struct answers {
 /*
  * Enqueues: of queries, or where `only` has arrays, of those in it: the k nearest of the candidates by
  * (exact distance, id) into out. Queries whose candidates were not all kept, or more of which are within
- * the margin than can be sorted, go to `undone` (whose count is cleared first).
+ * the margin than can be sorted, go to `undone`, whose count is 0 before.
  */
 int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                       const struct candidates *c, struct undone only, int64_t nlist,
@@ -44,7 +44,7 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
 
 /*
  * Enqueues, after a scan: for queries with more candidates than could be kept, the bound that those kept give,
- * and a count of 0: they are to be searched again, and d_again[n] is 1 for them, else 0. *d_any: 1 where there are any.
+ * and a count of 0: they are to be searched again, and d_again[n] is 1 for them, else 0. *d_any, which is 0 before: 1 where there are any.
  */
 int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                        const struct candidates *c, int32_t *d_again, int32_t *d_any);

@@ -31,7 +31,9 @@ enum { THREADS = 256, WARPS = THREADS / 32, LANES = 8 };
 enum { WIDE_ROWS = 64 };   /* queries searched exhaustively at once, at most */
 enum { FEW = 8 };          /* queries that are searched exhaustively, whatever nprobe is */
 enum { FOUND_MAX = 8192 }; /* centroids collected for a query, at most: what shared memory sorts */
-enum { FOUND_WARP = 512 }; /* as many, and a warp's registers sort them */
+enum {
+    FOUND_WARP = 512
+}; /* as many, and a warp's registers sort them; with fewer warps twice as many */
 enum { GROUPS_WARP = 64 }; /* groups that a lane keeps in registers, at most */
 
 /*
@@ -233,10 +235,11 @@ template <int TEAM> static __device__ __forceinline__ void sync_team()
         __syncthreads();
 }
 
-template <int TEAM> static __device__ __forceinline__ void sort_team(uint64_t *keys, int n)
+template <int TEAM, int MOST>
+static __device__ __forceinline__ void sort_team(uint64_t *keys, int n)
 {
     if constexpr (TEAM == 32)
-        keys_sort_warp<FOUND_WARP / 32>(keys, n);
+        keys_sort_warp<MOST / 32>(keys, n);
     else
         keys_sort(keys, n);
 }
@@ -271,7 +274,7 @@ template <class Is> static __device__ int first_not(int lo, int hi, Is is)
  * places from first on; false: their distances do not say. Distances go to keys[0] ..., a round of
  * them once all have read what that round is of; what later rounds are of lies behind.
  */
-template <int TEAM>
+template <int TEAM, int MOST>
 static __device__ bool settle_rest(const struct settling &s, int64_t query, uint64_t *keys,
                                    int first, int end)
 {
@@ -288,7 +291,7 @@ static __device__ bool settle_rest(const struct settling &s, int64_t query, uint
 
         if (me % LANES == 0 && i < count) keys[i] = key_of(exact, list);
     }
-    sort_team<TEAM>(keys, count);
+    sort_team<TEAM, MOST>(keys, count);
     if (!(key_value(keys[want - 1]) < INFINITY)) return false;
     for (int i = me; i < want; i += TEAM) {
         s.probe[query * s.nprobe + first + i] = (int32_t)key_number(keys[i]);
@@ -303,7 +306,7 @@ static __device__ bool settle_rest(const struct settling &s, int64_t query, uint
  * False: scores say nothing here. That is so, too, where the nprobe-th distance may be past fp32,
  * since lists at +inf are in order of their numbers.
  */
-template <int TEAM>
+template <int TEAM, int MOST>
 static __device__ bool settle_found(const struct settling &s, int64_t query, float margin,
                                     uint64_t *keys)
 {
@@ -314,7 +317,7 @@ static __device__ bool settle_found(const struct settling &s, int64_t query, flo
     if (count > s.found.cap || count < s.nprobe || !(margin < INFINITY)) return false;
     for (int64_t i = me, from = query * s.found.cap; i < count; i += TEAM)
         keys[i] = score_key(s.found.d_score[from + i], s.found.d_column[from + i]);
-    sort_team<TEAM>(keys, count);
+    sort_team<TEAM, MOST>(keys, count);
     last = key_score(keys[s.nprobe - 1]);
     if (!(last > 0 && last < INFINITY)) return false;
     if ((2.0 * (half - last) + 3.0 * margin) / (scale * scale) > 1e38) return false;
@@ -327,11 +330,11 @@ static __device__ bool settle_found(const struct settling &s, int64_t query, flo
         s.probe[query * s.nprobe + i] = (int32_t)key_number(keys[i]);
         s.near[query * s.nprobe + i] = fmaxf(half - key_score(keys[i]), 0);
     }
-    return end == s.nprobe || settle_rest<TEAM>(s, query, keys, sure, end);
+    return end == s.nprobe || settle_rest<TEAM, MOST>(s, query, keys, sure, end);
 }
 
 /* By a team. What is not settled is left to the exhaustive search. */
-template <int TEAM>
+template <int TEAM, int MOST>
 static __device__ void settle_query(const struct settling &s, int64_t query, uint64_t *keys)
 {
     int me = (int)threadIdx.x % TEAM;
@@ -345,12 +348,13 @@ static __device__ void settle_query(const struct settling &s, int64_t query, uin
         }
         return;
     }
-    if (!settle_found<TEAM>(s, query, margin, keys) && me == 0)
+    if (!settle_found<TEAM, MOST>(s, query, margin, keys) && me == 0)
         s.undone.d_query[atomicAdd(s.undone.d_n, 1)] = (int32_t)query;
 }
 
-/* A warp a query where a warp's registers sort what a query may have collected, else a block.
+/* A warp a query where a warp's registers sort what a query may have collected, MOST, else a block.
    Shared memory: a key for each that there is room for. */
+template <int MOST>
 __global__ static void __launch_bounds__(THREADS)
     settle_by_warps(__grid_constant__ const struct settling s)
 {
@@ -358,7 +362,7 @@ __global__ static void __launch_bounds__(THREADS)
     int warp = (int)threadIdx.x / 32;
     int64_t query = blockIdx.x * (int64_t)WARPS + warp;
 
-    if (query < s.rows.n) settle_query<32>(s, query, keys + warp * s.found.cap);
+    if (query < s.rows.n) settle_query<32, MOST>(s, query, keys + warp * s.found.cap);
 }
 
 __global__ static void __launch_bounds__(THREADS)
@@ -366,24 +370,23 @@ __global__ static void __launch_bounds__(THREADS)
 {
     extern __shared__ uint64_t keys[];
 
-    settle_query<THREADS>(s, blockIdx.x, keys);
+    settle_query<THREADS, FOUND_MAX>(s, blockIdx.x, keys);
 }
 
 static int settle_lists(struct cuda *cuda, const struct settling *s)
 {
-    size_t bytes = (size_t)s->found.cap * sizeof(uint64_t);
-    int rc;
+    bool warps = s->found.cap <= 2 * FOUND_WARP;
+    auto kernel = s->found.cap <= FOUND_WARP ? settle_by_warps<FOUND_WARP>
+                  : warps                    ? settle_by_warps<2 * FOUND_WARP>
+                                             : settle_by_blocks;
+    int teams = warps ? WARPS : 1, rc;
+    size_t bytes = (size_t)(teams * s->found.cap) * sizeof(uint64_t);
 
-    if (s->found.cap <= FOUND_WARP) {
-        settle_by_warps<<<(unsigned)((s->rows.n + WARPS - 1) / WARPS), THREADS, WARPS * bytes,
-                          cuda->stream>>>(*s);
-        return cuda_launched(cuda, "settle_by_warps");
-    }
-    if ((rc = CU(cudaFuncSetAttribute(settle_by_blocks, cudaFuncAttributeMaxDynamicSharedMemorySize,
+    if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
-    settle_by_blocks<<<(unsigned)s->rows.n, THREADS, bytes, cuda->stream>>>(*s);
-    return cuda_launched(cuda, "settle_by_blocks");
+    kernel<<<(unsigned)((s->rows.n + teams - 1) / teams), THREADS, bytes, cuda->stream>>>(*s);
+    return cuda_launched(cuda, "settle_lists");
 }
 
 /* ---- the step ---- */

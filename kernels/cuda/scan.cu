@@ -28,6 +28,7 @@
 /* ---- what is past its limit ---- */
 
 enum { STATIC_BYTES = 1024 }; /* of shared memory, more than is not dynamic */
+enum { FILL_EACH = 4 };       /* groups of a unit, one of which sees to the ring */
 enum { QUEUE = 64 };          /* a warp sends 32 when there is no room for 32 more */
 
 /*
@@ -167,17 +168,17 @@ template <class Source> static constexpr __host__ __device__ int stages_at(void)
            WARPS * (int)sizeof(past_queue<typename Source::operands>);
 }
 
-/* A group that a warp has taken, and what of it is on its way. */
+/* The group that a warp comes to next, of those that it has taken, and what of it is on its way. */
 template <class Source, bool SAMPLE> struct ahead {
     typedef typename Source::operands Rows;
     enum taken taken;
-    int group;
+    int group, end; /* taken are group ... end - 1 */
     Source source;
 
     __device__ __forceinline__ void take(const struct scan_task &t, const scan_ring<Rows> &ring,
                                          struct way *way)
     {
-        taken = take_group<Rows, SAMPLE>(ring, way, &group);
+        if (++group >= end) taken = take_group<Rows, SAMPLE>(ring, way, &group, &end);
         if (taken != TAKEN) return;
         struct group g = group_of(ring.stage + way->at.stage, group);
 
@@ -196,7 +197,7 @@ __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Sou
     int count = 0;
 
     for (;;) {
-        try_to_fill(t, ring);
+        if (next.taken != TAKEN || next.group % FILL_EACH == 0) try_to_fill(t, ring);
         if (next.taken == NOT_YET) {
             next.take(t, ring, &way);
             leave_units(ring, &way);
@@ -235,6 +236,7 @@ __device__ __forceinline__ void scan_block(const struct scan_task &t, char *shar
 
     if (threadIdx.x == 0) ring_init(&state);
     next.taken = NOT_YET;
+    next.group = next.end = 0;
     next.source.begin(t, shared);
     __syncthreads();
     scan_groups(t, next, ring, queues + warp);
@@ -248,7 +250,7 @@ __global__ static void __launch_bounds__(THREADS, 1)
     extern __shared__ __align__(128) char shared[];
 
     if constexpr (!std::is_same_v<Source, Whole>)
-        if (t.whole.d_is && *t.whole.d_is) return scan_block<Whole, SAMPLE>(t, shared);
+        if (whole_is(t.whole)) return scan_block<Whole, SAMPLE>(t, shared);
     scan_block<Source, SAMPLE>(t, shared);
 }
 

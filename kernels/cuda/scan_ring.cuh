@@ -165,13 +165,24 @@ __device__ __forceinline__ void leave_units(const scan_ring<Rows> &ring, struct 
 
 enum taken { TAKEN, NOT_YET, ENDED };
 
+/* Groups of a unit, and how many a warp takes at once: of many two, so that the ring is not asked for each. */
+template <bool SAMPLE> __device__ __forceinline__ int groups_of(const struct unit &u)
+{
+    return SAMPLE ? UNIT_ROWS / GROUP_ROWS : (unit_rows(u.counts) + GROUP_ROWS - 1) / GROUP_ROWS;
+}
+
+__device__ __forceinline__ int at_once(int groups)
+{
+    return groups >= WARPS ? 2 : 1;
+}
+
 /*
- * The next group there is, if any. By a warp. Stages are filled by several warps at once, so behind the first that has
+ * The next groups there are, if any, the first and the one past the last. By a warp. Stages are filled by several warps at once, so behind the first that has
  * no unit there may be some that have: the ring's, once around.
  */
 template <class Rows, bool SAMPLE>
 __device__ __forceinline__ enum taken take_group(const scan_ring<Rows> &ring, struct way *way,
-                                                 int *group)
+                                                 int *group, int *end)
 {
     for (;; way->at.next(ring.stages)) {
         scan_stage<Rows> *stage = ring.stage + way->at.stage;
@@ -184,10 +195,10 @@ __device__ __forceinline__ enum taken take_group(const scan_ring<Rows> &ring, st
             way->ends = true;
             continue;
         }
-        groups = SAMPLE ? UNIT_ROWS / GROUP_ROWS
-                        : (unit_rows(stage->unit.counts) + GROUP_ROWS - 1) / GROUP_ROWS;
-        if (threadIdx.x % 32 == 0) mine = atomicAdd(&stage->next, 1);
+        groups = groups_of<SAMPLE>(stage->unit);
+        if (threadIdx.x % 32 == 0) mine = atomicAdd(&stage->next, at_once(groups));
         *group = __shfl_sync(0xffffffffu, mine, 0);
+        *end = min(*group + at_once(groups), groups);
         if (*group < groups) return TAKEN;
     }
 }

@@ -246,21 +246,37 @@ template <enum elem E, int BLOCKS> struct source_floats {
         prefetch_rows(t, g);
     }
 
+    /* Block b of the lane's rows. */
+    static __device__ __forceinline__ void ask(const struct scan_task &t, const struct group &g,
+                                               int b, eight<E> (&raw)[4])
+    {
+        constexpr int size = E == ELEM_F16 ? 2 : 4;
+        int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS) * size;
+
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            raw[i] = load_eight<E>(g.at(t, i) + at);
+    }
+
+    /* A block's loads are on their way while the one before is converted. */
     __device__ __forceinline__ void load(const struct scan_task &t, const struct group &g,
                                          operands &x)
     {
+        eight<E> raw[2][4];
+
+        ask(t, g, 0, raw[0]);
         load_halves(t, g, x);
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++) {
-            int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
-            const float2 *mid = (const float2 *)(centre + at);
+            const float2 *mid =
+                (const float2 *)(centre + lane_dim(b, (int)threadIdx.x % 4, BLOCKS));
 
+            if (b + 1 < BLOCKS) ask(t, g, b + 1, raw[(b + 1) % 2]);
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                eight<E> raw = load_eight<E>(g.at(t, i) + at * (E == ELEM_F16 ? 2 : 4));
                 uint32_t two[4];
 
-                operand_floats(raw, mid, scale, two);
+                operand_floats(raw[b % 2][i], mid, scale, two);
                 x.put(i / 2, i % 2, b, two);
             }
         }
@@ -275,7 +291,7 @@ template <enum elem E, int BLOCKS> struct source_floats {
  */
 template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
     typedef half_operands<BLOCKS> operands;
-    static constexpr int pitch = (BLOCKS + 1) / 2 * 64; /* books_pitch */
+    static constexpr int pitch = (BLOCKS + 1) / 2 * 64; /* books_pitch: 64 or 128 */
     static constexpr int book_bytes = KSUB * pitch * 2;
     static constexpr int bytes = book_bytes + 32 * BLOCKS * 2;
     const __half *books;
@@ -296,20 +312,26 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
         prefetch_rows(t, g);
     }
 
-    /* N (2 or 4) pieces of four dimensions from dimension at on, of the codes in a word. */
+    /*
+     * N (2 or 4) pieces of four dimensions, of the codes in a word; first: bytes from where a codeword begins to the
+     * lane's first piece, a multiple of 8 N, and `beyond` more. Piece i ^ turn is the i-th to be looked up.
+     */
     template <int N>
-    __device__ __forceinline__ void look_up(uint32_t word, int at, uint2 (&out)[4]) const
+    __device__ __forceinline__ void look_up(uint32_t word, uint32_t first, int beyond,
+                                            uint2 (&out)[4]) const
     {
-        uint32_t turn = threadIdx.x / 4 % N;
+        uint32_t turn = threadIdx.x / 4 % N, mine = first + 8 * turn;
         uint2 got[N];
 
+        word = __byte_perm(word, 0, 0x3210 ^ turn * 0x1111);
 #pragma unroll
-        for (int i = 0; i < N; i++) {
-            uint32_t piece = i ^ turn, code = word >> 8 * piece & 255;
+        for (uint32_t i = 0; i < N; i++) {
+            uint32_t code = __byte_perm(word, 0, 0x4404 | i << 4); /* times 256 */
 
-            got[i] = *(const uint2 *)(books + code * pitch + at + 4 * piece);
+            got[i] = *(const uint2 *)((const char *)books + beyond +
+                                      ((code / (128 / pitch) | mine) ^ 8 * i));
         }
-        /* got[i] is piece i ^ turn: back, a bit of turn at a time */
+        /* back, a bit of turn at a time */
 #pragma unroll
         for (int bit = 1; bit < N; bit *= 2) {
             bool other = turn & bit;
@@ -328,24 +350,28 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
             out[i] = got[i];
     }
 
+    /* Of 64 dimensions a lane has 16 (lane_dim), four codes; of the last 32 of an odd number of blocks 8. */
     __device__ __forceinline__ void load_words(const uint8_t *code, int i, operands &x) const
     {
-        int quad = (int)threadIdx.x % 4;
+        uint32_t quad = threadIdx.x % 4;
+        uint32_t words[(BLOCKS + 1) / 2];
 
 #pragma unroll
+        for (int b = 0; b + 1 < BLOCKS; b += 2)
+            words[b / 2] = __ldg((const uint32_t *)(code + 4 * quad) + 2 * b);
+        if constexpr (BLOCKS % 2)
+            words[BLOCKS / 2] = __ldg((const uint16_t *)(code + 2 * quad) + 4 * (BLOCKS - 1));
+#pragma unroll
         for (int b = 0; b < BLOCKS; b += 2) {
-            int at = lane_dim(b, quad, BLOCKS);
-            uint32_t word = b + 1 < BLOCKS ? __ldg((const uint32_t *)(code + at / 4))
-                                           : __ldg((const uint16_t *)(code + at / 4));
             uint2 piece[4];
 
             if (b + 1 < BLOCKS) {
-                look_up<4>(word, at, piece);
+                look_up<4>(words[b / 2], 32 * quad, 64 * b, piece);
                 const uint32_t high[4] = {piece[2].x, piece[2].y, piece[3].x, piece[3].y};
 
                 x.put(i / 2, i % 2, b + 1, high);
             } else {
-                look_up<2>(word, at, piece);
+                look_up<2>(words[b / 2], 16 * quad, 64 * b, piece);
             }
             const uint32_t low[4] = {piece[0].x, piece[0].y, piece[1].x, piece[1].y};
 

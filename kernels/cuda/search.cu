@@ -42,18 +42,52 @@ struct scratch {
     struct coarse coarse;
     struct scanned scanned; /* but for its d_half, which is the lists' */
     struct queries queries;
-    struct visits visits;
+    struct visits visits[2]; /* of all queries, and of those that are scanned once more */
     struct candidates candidates;
     struct answers answers;
     struct undone undone[2];
     int32_t *d_again; /* [group]: queries to scan once more, and whether there are any */
     int32_t *d_any;
-    float *d_given;   /* [group][d_in] */
-    int32_t *d_probe; /* [group][nprobe] */
-    float *d_near;    /* [group][nprobe]: of those lists (coarse.h) */
+    int32_t *d_zeros;                 /* zeros before a search: counters, and the visits' */
+    size_t counter_bytes, zero_bytes; /* of a search by query, of one by list */
+    float *d_given;                   /* [group][d_in] */
+    int32_t *d_probe;                 /* [group][nprobe] */
+    float *d_near;                    /* [group][nprobe]: of those lists (coarse.h) */
 };
 
 /* ---- room ---- */
+
+/* What is zeros before a search, side by side. */
+static void zeros_room(struct scratch *s, const struct lists_desc *desc, struct room *r)
+{
+    enum { ANY, AGAIN, UNDONE, NOT_WHOLE, COUNTERS };
+    size_t from = r->at;
+
+    s->d_zeros = room_take<int32_t>(r, COUNTERS);
+    s->counter_bytes = r->at - from;
+    s->d_any = s->d_zeros + ANY;
+    s->undone[0].d_n = s->d_zeros + AGAIN;
+    s->undone[1].d_n = s->d_zeros + UNDONE;
+    if (whole_may_be(desc->storage, desc->d, desc->m))
+        s->queries.whole.d_not = s->d_zeros + NOT_WHOLE;
+    for (int i = 0; i < 2; i++)
+        visits_zeros(&s->visits[i], desc->nlist, r);
+    s->zero_bytes = r->at - from;
+}
+
+/* The two visits share all else: one is done with when the other is made. */
+static void visits_rooms(struct scratch *s, const struct lists_desc *desc, int64_t pairs,
+                         struct room *r)
+{
+    struct visits *v = s->visits;
+    int32_t *d_count = v[1].d_count;
+    struct visits_total *d_total = v[1].d_total;
+
+    visits_room(v, desc->nlist, pairs, r);
+    v[1] = v[0];
+    v[1].d_count = d_count;
+    v[1].d_total = d_total;
+}
 
 /* What is in proportion to the queries taken at once. */
 static void group_room(struct scratch *s, const struct lists_desc *desc, int d_in, int transformed,
@@ -70,7 +104,7 @@ static void group_room(struct scratch *s, const struct lists_desc *desc, int d_i
     if (whole_may_be(desc->storage, desc->d, desc->m)) whole_room(&s->queries.whole, n, desc->d, r);
     s->d_probe = room_take<int32_t>(r, pairs);
     s->d_near = room_take<float>(r, pairs);
-    visits_room(&s->visits, desc->nlist, pairs, r);
+    visits_rooms(s, desc, pairs, r);
     s->candidates.cap = candidates_cap(s->want.k);
     s->candidates.d_tau = room_take<float>(r, n);
     s->candidates.d_count = s->queries.rows.d_zero = room_take<int32_t>(r, n);
@@ -78,10 +112,8 @@ static void group_room(struct scratch *s, const struct lists_desc *desc, int d_i
     s->answers.d_dist = room_take<float>(r, n * s->want.k);
     s->answers.d_ids = room_take<vid>(r, n * s->want.k);
     s->d_again = room_take<int32_t>(r, n);
-    s->d_any = room_take<int32_t>(r, 1);
     for (int i = 0; i < 2; i++) {
         s->undone[i].d_query = room_take<int32_t>(r, n);
-        s->undone[i].d_n = room_take<int32_t>(r, 1);
     }
 }
 
@@ -98,6 +130,7 @@ static void scratch_room(struct scratch *s, const struct lists_desc *desc, int d
     s->coarse.slice_bytes = quarter && quarter < COARSE_SLICE_BYTES ? quarter : COARSE_SLICE_BYTES;
     coarse_room(&s->coarse, group, r);
     scanned_room(&s->scanned, r);
+    zeros_room(s, desc, r);
     group_room(s, desc, d_in, transformed, r);
 }
 
@@ -179,7 +212,7 @@ static int make_scratch(struct scratch *s, struct cuda *cuda, const struct lists
     r.base = (char *)s->region.ptr;
     scratch_room(s, &l->desc, l->d_in, transformed, group, &r);
     s->scanned.space = &s->coarse.space;
-    if (cuda->shared_max < SCAN_BYTES) s->queries.whole.d_is = NULL;
+    if (cuda->shared_max < SCAN_BYTES) s->queries.whole.d_not = NULL;
     return 0;
 }
 
@@ -259,19 +292,19 @@ static int scan(struct cuda *cuda, const struct steps *t, int again)
                            .space = t->scanned->space->d_facts,
                            .d_again = again ? t->s->d_again : NULL,
                            .d_any = t->s->d_any};
-    int rc =
-        visits_make(cuda, &t->s->visits, &of, t->l->desc.nlist, (const int64_t *)t->l->offset.ptr);
+    struct visits *v = &t->s->visits[again];
+    int rc = visits_make(cuda, v, &of, t->l->desc.nlist, (const int64_t *)t->l->offset.ptr);
 
-    return rc < 0 ? rc : scan_lists(cuda, t->scanned, t->q, &t->s->visits, &t->c);
+    return rc < 0 ? rc : scan_lists(cuda, t->scanned, t->q, v, &t->c);
 }
 
-/* d_exact: as in struct candidates. */
-static int answer(struct cuda *cuda, const struct steps *t, const int32_t *d_exact,
-                  struct undone only, struct undone undone)
+/* whole: as in struct candidates; walking knows nothing of it. */
+static int answer(struct cuda *cuda, const struct steps *t, struct whole whole, struct undone only,
+                  struct undone undone)
 {
     struct candidates c = t->c;
 
-    c.d_exact = d_exact;
+    c.whole = whole;
     return candidates_answer(cuda, t->scanned, t->q, &c, only, t->l->desc.nlist, &t->s->answers,
                              undone);
 }
@@ -281,24 +314,24 @@ static int search_by_list(struct cuda *cuda, const struct steps *t)
     struct scratch *s = t->s;
     int rc;
 
-    if (t->q->whole.d_is && (rc = whole_make(cuda, t->scanned->space, t->scanned->lists.storage,
-                                             t->q->d_q, t->q->n, &t->q->whole)) < 0)
+    if (t->q->whole.d_not && (rc = whole_make(cuda, t->scanned->space, t->scanned->lists.storage,
+                                              t->q->d_q, t->q->n, &t->q->whole)) < 0)
         return rc;
     if ((rc = bound_queries(cuda, t->scanned, t->q, &t->lists, &t->c)) < 0) return rc;
     if ((rc = scan(cuda, t, 0)) < 0) return rc;
     if ((rc = candidates_tighten(cuda, t->scanned, t->q, &t->c, s->d_again, s->d_any)) < 0)
         return rc;
     if ((rc = scan(cuda, t, 1)) < 0) return rc;
-    if ((rc = answer(cuda, t, t->q->whole.d_is, {}, s->undone[0])) < 0) return rc;
+    if ((rc = answer(cuda, t, t->q->whole, {}, s->undone[0])) < 0) return rc;
     if ((rc = walk_lists(cuda, t->scanned, t->q, &t->lists, &t->c, s->undone[0])) < 0) return rc;
-    return answer(cuda, t, NULL, s->undone[0], s->undone[1]);
+    return answer(cuda, t, {}, s->undone[0], s->undone[1]);
 }
 
 static int search_by_query(struct cuda *cuda, const struct steps *t)
 {
     int rc = walk_lists(cuda, t->scanned, t->q, &t->lists, &t->c, {});
 
-    return rc < 0 ? rc : answer(cuda, t, NULL, {}, t->s->undone[1]);
+    return rc < 0 ? rc : answer(cuda, t, {}, {}, t->s->undone[1]);
 }
 
 /* All steps for the queries on the device. */
@@ -320,6 +353,10 @@ static int search_queries(struct cuda *cuda, struct lists *l, int64_t n, int k, 
     if (path == SEARCH_BY_QUERY) t.c.cap = widest(&t.c, n, s->group);
     if (cuda->search_cap && cuda->search_cap < t.c.cap)
         t.c.cap = keys_room(cuda->search_cap + 1) / 2;
+    if ((rc = CU(cudaMemsetAsync(s->d_zeros, 0,
+                                 path == SEARCH_BY_LIST ? s->zero_bytes : s->counter_bytes,
+                                 cuda->stream))) < 0)
+        return rc;
     if ((rc = coarse_search(cuda, &s->coarse, q, nprobe, s->d_probe, s->d_near)) < 0) return rc;
     if (path == SEARCH_BY_LIST) rc = search_by_list(cuda, &t);
     if (path == SEARCH_BY_QUERY) rc = search_by_query(cuda, &t);

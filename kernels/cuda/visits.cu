@@ -7,30 +7,33 @@
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
 
+void visits_zeros(struct visits *v, int64_t nlist, struct room *r)
+{
+    v->d_count = room_take<int32_t>(r, nlist);
+    v->d_total = room_take<struct visits_total>(r, 1);
+}
+
 void visits_room(struct visits *v, int64_t nlist, int64_t pairs, struct room *r)
 {
     v->d_visit = room_take<struct visit>(r, nlist < pairs ? nlist : pairs);
     v->d_pair = room_take<struct pair>(r, pairs);
-    v->d_count = room_take<int32_t>(r, nlist);
     v->d_first = room_take<int32_t>(r, nlist);
     v->d_rank = room_take<int32_t>(r, pairs);
-    v->d_total = room_take<struct visits_total>(r, 1);
 }
 
-/* The list of pair p, or -1 where there is none. */
-__device__ __forceinline__ int32_t list_of_pair(const struct visits_of &of, int64_t p)
+/* The list of pair p, or -1 where there is none. Pairs are counted in 32 bits: dividing longer ones takes long. */
+__device__ __forceinline__ int32_t list_of_pair(const struct visits_of &of, uint32_t p)
 {
-    return of.d_again && !of.d_again[p / of.nprobe] ? -1 : of.d_probe[p];
+    return of.d_again && !of.d_again[p / (uint32_t)of.nprobe] ? -1 : of.d_probe[p];
 }
 
 /* A thread a pair: 4 bytes read, 4 written, an atomic. */
 __global__ static void count_pairs(struct visits_of of, int32_t *count, int32_t *rank)
 {
-    int64_t stride = (int64_t)gridDim.x * THREADS;
+    uint32_t pairs = (uint32_t)(of.n * of.nprobe), stride = gridDim.x * THREADS;
 
     if (of.d_again && !*of.d_any) return;
-    for (int64_t p = (int64_t)blockIdx.x * THREADS + threadIdx.x; p < of.n * of.nprobe;
-         p += stride) {
+    for (uint32_t p = blockIdx.x * THREADS + threadIdx.x; p < pairs; p += stride) {
         int32_t list = list_of_pair(of, p);
 
         if (list >= 0) rank[p] = atomicAdd(count + list, 1);
@@ -79,6 +82,7 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
         pair_base = atomicAdd(&total->pairs, (int32_t)all_pairs);
     }
     __syncthreads();
+    if (list < nlist) first[list] = -1; /* nobody visits an empty list */
     if (!pairs) return;
     before += (long long)base;
     first[list] = pair_base + (int32_t)pairs_before;
@@ -91,34 +95,33 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
 }
 
 /* The limits of pair p, as struct pair has them. */
-__device__ __forceinline__ int32_t limit_of(const struct visits_of &of, int64_t query, int64_t p)
+__device__ __forceinline__ int32_t limit_of(const struct visits_of &of, uint32_t query, uint32_t p)
 {
     float near = of.d_near ? of.d_near[p] : 0.5f * of.d_square[query];
 
     return __float_as_int(near - of.d_tau[query]);
 }
 
-__device__ __forceinline__ int32_t whole_limit_of(const struct visits_of &of, int64_t query)
+__device__ __forceinline__ int32_t whole_limit_of(const struct visits_of &of, uint32_t query)
 {
     return whole_limit(of.whole.d_square[query], of.d_tau[query], of.space->scale);
 }
 
 /* A thread a pair, to its place in its list. */
-__global__ static void place_pairs(struct visits_of of, const int64_t *offset, const int32_t *first,
-                                   const int32_t *rank, struct pair *pair)
+__global__ static void place_pairs(struct visits_of of, const int32_t *first, const int32_t *rank,
+                                   struct pair *pair)
 {
-    int64_t stride = (int64_t)gridDim.x * THREADS;
-    bool whole = of.whole.d_is && *of.whole.d_is;
+    uint32_t pairs = (uint32_t)(of.n * of.nprobe), stride = gridDim.x * THREADS;
+    bool whole = whole_is(of.whole);
 
     if (of.d_again && !*of.d_any) return;
-    for (int64_t p = (int64_t)blockIdx.x * THREADS + threadIdx.x; p < of.n * of.nprobe;
-         p += stride) {
-        int64_t query = p / of.nprobe;
-        int32_t list = list_of_pair(of, p);
+    for (uint32_t p = blockIdx.x * THREADS + threadIdx.x; p < pairs; p += stride) {
+        uint32_t query = p / (uint32_t)of.nprobe;
+        int32_t list = list_of_pair(of, p), at = list < 0 ? -1 : first[list];
 
-        if (list < 0 || offset[list] == offset[list + 1]) continue;
-        pair[first[list] + rank[p]] = {(int32_t)query,
-                                       whole ? whole_limit_of(of, query) : limit_of(of, query, p)};
+        if (at < 0) continue;
+        pair[at + rank[p]] = {(int32_t)query,
+                              whole ? whole_limit_of(of, query) : limit_of(of, query, p)};
     }
 }
 
@@ -128,16 +131,11 @@ int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of,
     unsigned grid = cuda_grid(cuda, of->n * of->nprobe, THREADS);
     int rc;
 
-    if ((rc = CU(
-             cudaMemsetAsync(v->d_count, 0, (size_t)nlist * sizeof *v->d_count, cuda->stream))) < 0)
-        return rc;
-    if ((rc = CU(cudaMemsetAsync(v->d_total, 0, sizeof *v->d_total, cuda->stream))) < 0) return rc;
     count_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_count, v->d_rank);
     if ((rc = cuda_launched(cuda, "count_pairs")) < 0) return rc;
     place_lists<<<(unsigned)((nlist + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
         v->d_count, d_offset, nlist, v->d_visit, v->d_first, v->d_total);
     if ((rc = cuda_launched(cuda, "place_lists")) < 0) return rc;
-    place_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, d_offset, v->d_first, v->d_rank,
-                                                    v->d_pair);
+    place_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_first, v->d_rank, v->d_pair);
     return cuda_launched(cuda, "place_pairs");
 }

@@ -49,16 +49,18 @@ struct visits_total {
 };
 
 struct visits {
-    struct visit *d_visit;      /* [min(nlist, pairs)] */
-    struct pair *d_pair;        /* [pairs] */
-    int32_t *d_count, *d_first; /* [nlist] */
-    int32_t *d_rank;            /* [pairs]: of each among the pairs of its list */
-    struct visits_total *d_total;
+    struct visit *d_visit;        /* [min(nlist, pairs)] */
+    struct pair *d_pair;          /* [pairs] */
+    int32_t *d_count, *d_first;   /* [nlist] */
+    int32_t *d_rank;              /* [pairs]: of each among the pairs of its list */
+    struct visits_total *d_total; /* this and d_count are zeros before a search */
 };
 
 /* The most pairs in one batch: their places are 32 bits. */
 #define VISITS_PAIRS_MAX ((int64_t)1 << 30)
 
+/* What of it has to be zeros, and the rest. */
+void visits_zeros(struct visits *v, int64_t nlist, struct room *r);
 void visits_room(struct visits *v, int64_t nlist, int64_t pairs, struct room *r);
 
 /* What limits are made of. */
@@ -69,7 +71,7 @@ struct visits_of {
     const float *d_near;    /* [n][nprobe], or NULL: rows, and near is half of d_square */
     const float *d_square;  /* [n]: |q'|^2 */
     const float *d_tau;     /* [n]: e at most */
-    struct whole whole;     /* d_is: NULL, or whether limits are integers */
+    struct whole whole;     /* whether limits are integers */
     const struct product_facts *space;
     const int32_t *d_again; /* [n]: 0 for queries that are left out; NULL: none is */
     const int32_t *d_any;   /* beside d_again: 0 where all are left out */

@@ -4,12 +4,11 @@ enum { THREADS = 256, WARPS = THREADS / 32 };
 
 void whole_room(struct whole *w, int64_t n, int d, struct room *r)
 {
-    w->d_is = room_take<int32_t>(r, 1);
     w->d_square = room_take<int32_t>(r, n);
     w->d_x = room_take<uint8_t>(r, n * whole_pitch(d));
 }
 
-/* A warp a query, four dimensions a lane. *is was set before. least: of what a byte holds. */
+/* A warp a query, four dimensions a lane. least: of what a byte holds. */
 __global__ static void pack_whole(const float *q, int64_t n, int d, int pitch, int least,
                                   const struct product_facts *space, struct whole w)
 {
@@ -30,17 +29,16 @@ __global__ static void pack_whole(const float *q, int64_t n, int d, int pitch, i
     }
     if (4 * lane < pitch) ((uint32_t *)(w.d_x + query * pitch))[lane] = word;
     square = (int)__reduce_add_sync(0xffffffffu, (unsigned)square);
-    if (!__all_sync(0xffffffffu, is)) *w.d_is = 0; /* whoever writes */
+    if (!__all_sync(0xffffffffu, is)) *w.d_not = 1; /* whoever writes */
     if (lane == 0) w.d_square[query] = square;
 }
 
 int whole_make(struct cuda *cuda, const struct space *space, enum elem storage, const float *d_q,
                int64_t n, const struct whole *w)
 {
-    int least = storage == ELEM_I8 ? -128 : 0, rc;
+    int least = storage == ELEM_I8 ? -128 : 0;
     unsigned blocks = (unsigned)((n + WARPS - 1) / WARPS);
 
-    if ((rc = CU(cudaMemsetAsync(w->d_is, 1, sizeof *w->d_is, cuda->stream))) < 0) return rc;
     pack_whole<<<blocks, THREADS, 0, cuda->stream>>>(d_q, n, space->d, whole_pitch(space->d), least,
                                                      space->d_facts, *w);
     return cuda_launched(cuda, "pack_whole");

@@ -12,7 +12,7 @@ enum {
 }; /* dimensions, at most: then a squared distance is an integer that fp32 holds */
 
 struct whole {
-    int32_t *d_is;     /* whether all queries of the batch are; NULL: lists are none of bytes */
+    int32_t *d_not;    /* 0: all queries of the batch are; NULL: nobody asked */
     int32_t *d_square; /* [n]: |q|^2 */
     uint8_t *d_x;      /* [n][whole_pitch(d)], zeros past d */
 };
@@ -29,13 +29,19 @@ static inline int whole_may_be(enum elem storage, int d, int m)
     return !m && d <= WHOLE_DEPTH && (storage == ELEM_U8 || storage == ELEM_I8);
 }
 
+/* But for d_not. */
 void whole_room(struct whole *w, int64_t n, int d, struct room *r);
 
-/* Enqueues: d_q[n][d] as bytes of the rows' type, and whether they are. */
+/* Enqueues: d_q[n][d] as bytes of the rows' type, and *d_not, which is 0 before, where they are not. */
 int whole_make(struct cuda *cuda, const struct space *space, enum elem storage, const float *d_q,
                int64_t n, const struct whole *w);
 
 #ifdef __CUDACC__
+__device__ __forceinline__ bool whole_is(const struct whole &w)
+{
+    return w.d_not && !*w.d_not;
+}
+
 /* Half a squared distance in the scaled space; scale is a power of two. */
 __device__ __forceinline__ float whole_e(int distance, float scale)
 {
