@@ -27,12 +27,12 @@ struct sample {
 };
 
 /*
- * More where more lists are to be kept out; of long rows half as many, which take longer to read than the
- * candidates they spare. Twice as many where candidates would be too many for their room otherwise.
+ * More where more lists are to be kept out; of long rows few, which take longer to read than the candidates they
+ * spare. Twice as many where candidates would be too many for their room otherwise.
  */
 static int sample_rows(int64_t stride, const struct walk *w, int k)
 {
-    int rows = w->nprobe < 4 ? 128 : w->nprobe < 16 || stride > LONG_ROW ? 256 : 512;
+    int rows = w->nprobe < 4 || stride > LONG_ROW ? 128 : w->nprobe < 16 ? 256 : 512;
 
     if (rows < SAMPLE_ANSWERS * k) rows = SAMPLE_ANSWERS * k;
     return rows <= SAMPLE_MOST / 2 && k * w->expected / rows > HITS_MANY ? 2 * rows : rows;

@@ -18,6 +18,7 @@ enum { WARPS = 4 }; /* of a block whose warps take a query each */
 enum { FEW = 32, FEW_ROOM = 128, FEW_HELD = 8 };
 enum { MANY = 128, MANY_ROOM = 256, MANY_HELD = 32 };
 enum { BLOCK = 128, ALONE = 1024 }; /* threads of a query: of many queries, or of a few */
+enum { EACH = 4 };                  /* queries of a warp that looks for those that overflowed */
 static const uint32_t FARTHEST = NO_BOUND - 1; /* no key's e is past that */
 
 struct answer_task {
@@ -404,37 +405,62 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
 
 /* ---- more than fit ---- */
 
-/* The bound of a query that overflowed, by the whole block. */
-__device__ static void tighten_bound(const struct answer_task &t, int64_t query)
+/* Whether a query is to be scanned once more. At -inf its numbers are past e, and that would not help. */
+__device__ static bool overflowed(const struct answer_task &t, int64_t query)
 {
-    float last = INFINITY;
+    return (uint32_t)t.c.d_count[query] > (uint32_t)t.c.cap && t.c.d_tau[query] > -INFINITY;
+}
 
-    if (t.c.cap >= t.c.k)
-        last = __uint_as_float(kth_of_all(t.c.d_found + query * t.c.cap, t.c.cap, t.c.k)) +
-               margin_of(t, query);
-    if (threadIdx.x) return;
+/* By one thread: the bound that the candidates kept give, whose k-th e is at most kth. */
+__device__ static void renew_query(const struct answer_task &t, int64_t query, uint32_t kth)
+{
+    float last = t.c.cap < t.c.k ? INFINITY : __uint_as_float(kth) + margin_of(t, query);
+
     t.c.d_tau[query] = fminf(t.c.d_tau[query], last);
     t.c.d_count[query] = 0;
     *t.any = 1; /* whoever writes */
 }
 
+/* A warp looks after a few queries, one after the other; k up to MANY. */
+__global__ static void __launch_bounds__(WARPS * 32)
+    tighten_by_warps(__grid_constant__ const struct answer_task t)
+{
+    int lane = (int)threadIdx.x % 32;
+    int64_t first = ((int64_t)blockIdx.x * WARPS + threadIdx.x / 32) * EACH;
+
+    for (int64_t query = first; query < first + EACH && query < t.n; query++) {
+        bool over = overflowed(t, query);
+        struct keys_warp team;
+        uint32_t e[MANY_HELD];
+
+        if (lane == 0) t.again[query] = over;
+        if (!over) continue;
+        least_es<32>(t.c.d_found + query * t.c.cap, t.c.cap, e);
+        uint32_t kth = keys_bound(e, (uint32_t)t.c.k, enough_of(t.c.k), team);
+
+        if (lane == 0) renew_query(t, query, kth);
+    }
+}
+
 /* A thread a query looks whether it is one of the few; those are the block's. */
 __global__ static void __launch_bounds__(BLOCK)
-    tighten_bounds(__grid_constant__ const struct answer_task t)
+    tighten_by_blocks(__grid_constant__ const struct answer_task t)
 {
     __shared__ int over[BLOCK], n;
-    int64_t query = (int64_t)blockIdx.x * BLOCK + threadIdx.x;
-    /* at -inf its numbers are past e, and another scan would not help */
-    int mine = query < t.n && (uint32_t)t.c.d_count[query] > (uint32_t)t.c.cap &&
-               t.c.d_tau[query] > -INFINITY;
+    int64_t first = (int64_t)blockIdx.x * BLOCK, query = first + threadIdx.x;
+    bool mine = query < t.n && overflowed(t, query);
 
     if (threadIdx.x == 0) n = 0;
     __syncthreads();
     if (mine) over[atomicAdd(&n, 1)] = (int)threadIdx.x;
     if (query < t.n) t.again[query] = mine;
     __syncthreads();
-    for (int i = 0; i < n; i++)
-        tighten_bound(t, (int64_t)blockIdx.x * BLOCK + over[i]);
+    for (int i = 0; i < n; i++) {
+        const uint64_t *found = t.c.d_found + (first + over[i]) * t.c.cap;
+        uint32_t kth = t.c.cap < t.c.k ? 0 : kth_of_all(found, t.c.cap, t.c.k);
+
+        if (threadIdx.x == 0) renew_query(t, first + over[i], kth);
+    }
 }
 
 int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
@@ -444,6 +470,10 @@ int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct 
 
     t.again = d_again;
     t.any = d_any;
-    tighten_bounds<<<(unsigned)((q->n + BLOCK - 1) / BLOCK), BLOCK, 0, cuda->stream>>>(t);
-    return cuda_launched(cuda, "tighten_bounds");
+    if (c->k <= MANY)
+        tighten_by_warps<<<(unsigned)((q->n + WARPS * EACH - 1) / (WARPS * EACH)), WARPS * 32, 0,
+                           cuda->stream>>>(t);
+    else
+        tighten_by_blocks<<<(unsigned)((q->n + BLOCK - 1) / BLOCK), BLOCK, 0, cuda->stream>>>(t);
+    return cuda_launched(cuda, "candidates_tighten");
 }

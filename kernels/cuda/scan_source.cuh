@@ -47,15 +47,25 @@ struct group {
     }
 };
 
-/* Rows and their halves on their way to the L2: a lane a row, a line of 128 bytes at a time. */
-__device__ __forceinline__ void prefetch_rows(const struct scan_task &t, const struct group &g)
+enum { LINE = 128 }; /* bytes that come together */
+
+/* Lines `from` ... of a group's rows on their way to the L2: a lane a row. */
+__device__ __forceinline__ void prefetch_lines(const struct scan_task &t, const struct group &g,
+                                               int from, int end)
 {
     int lane = (int)threadIdx.x % 32;
     const uint8_t *row = t.lists.rows + ((int64_t)g.row + lane) * t.lists.stride;
 
-    for (int at = 0; lane < g.rows && at < t.lists.stride; at += 128)
+    for (int at = from * LINE; lane < g.rows && at < end * LINE && at < t.lists.stride; at += LINE)
         asm volatile("prefetch.global.L2 [%0];" ::"l"(row + at));
-    if (t.half && lane == 0) asm volatile("prefetch.global.L2 [%0];" ::"l"(t.half + g.row));
+}
+
+/* What is looked at first, the halves too. Where rows are long, all warps' rows would be more than the L2 holds. */
+__device__ __forceinline__ void prefetch_rows(const struct scan_task &t, const struct group &g)
+{
+    prefetch_lines(t, g, 0, 1);
+    if (t.half && threadIdx.x % 32 == 0)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(t.half + g.row));
 }
 
 /* 16 bytes that no one else wants: not through the L1. */
@@ -264,6 +274,7 @@ template <enum elem E, int BLOCKS> struct source_floats {
     {
         eight<E> raw[2][4];
 
+        prefetch_lines(t, g, 1, 4);
         ask(t, g, 0, raw[0]);
         load_halves(t, g, x);
 #pragma unroll
