@@ -2,14 +2,14 @@
  * The scan for up to 128 dimensions.
  *
  * Block   16 warps, one block a multiprocessor, units out of a ring (scan_ring.cuh): a unit is a part of a list
- *         times up to UNIT_QUERIES queries. A warp has a group of 32 rows as operands in registers, and
+ *         times a tile of queries. A warp has a group of 32 rows as operands in registers, and
  *         multiplies them by the unit's queries out of shared memory, eight at a time, by mma.sync. Sums
  *         begin at -half, so that a hit is one comparison with the pair's limit.
  * Waits   The next group is taken before this one is multiplied: its rows, codes or bytes as they are, come
  *         meanwhile, into registers or at least into the L2. Codes are decoded out of codebooks in shared memory.
  * Hits    go to a queue of the warp's own, eight numbers of a lane at once, and from there to their queries'
  *         candidates, 32 of those together.
- * Bytes   Each visited row once for each UNIT_QUERIES queries (that is from the L2 after the first), a query
+ * Bytes   Each visited row once for each tile of queries (that is from the L2 after the first), a query
  *         (bytes of whole numbers, else fp16) for each part of a list that it visits.
  * Tried   Barriers of a block for each 256 rows, two blocks a multiprocessor: a third of the time was waiting at
  *         them, for those who decoded or sent hits.
@@ -117,14 +117,14 @@ note_past(const struct scan_task &t, past_queue<Rows> *queue, int *count, const 
 
 /* A group's rows times all queries of its unit, and what is past the limits of it. */
 template <class Rows>
-__device__ __forceinline__ void find_past(const struct scan_task &t, const scan_stage<Rows> *stage,
-                                          past_queue<Rows> *queue, int *count, const Rows &x,
+__device__ __forceinline__ void find_past(const struct scan_task &t, const struct scan_ring &ring,
+                                          const struct scan_stage *stage, past_queue<Rows> *queue, int *count, const Rows &x,
                                           uint32_t first_row)
 {
     int lane = (int)(threadIdx.x % 32), queries = unit_queries(stage->unit.counts);
     uint32_t row = first_row + (uint32_t)lane / 4;
     int32_t pair = stage->unit.pair + lane % 4 * 2;
-    const uint4 *from = stage->queries + lane;
+    const uint4 *from = ring.queries(stage) + lane;
     const struct pair *pairs = stage->pairs + lane % 4 * 2;
 
     for (int first = 0; first < queries; first += 8, from += 8 * Rows::pieces, pairs += 8) {
@@ -145,14 +145,15 @@ __device__ __forceinline__ void find_past(const struct scan_task &t, const scan_
 /* e of a group's rows and the unit's one query, which the lanes that begin a quad have. */
 template <class Rows>
 __device__ __forceinline__ void write_sample(const struct scan_task &t,
-                                             const scan_stage<Rows> *stage, int group,
+                                             const struct scan_ring &ring,
+                                             const struct scan_stage *stage, int group,
                                              const struct group &g, const Rows &x)
 {
     int lane = (int)threadIdx.x % 32;
     typename Rows::number acc[2][4], near = Rows::limit(stage->pairs[0].limit);
     float *out = t.sample + (int64_t)stage->unit.pair * UNIT_ROWS + group * GROUP_ROWS + lane / 4;
 
-    if (g.rows > 0) x.multiply(stage->queries + lane, acc);
+    if (g.rows > 0) x.multiply(ring.queries(stage) + lane, acc);
     if (lane % 4) return;
 #pragma unroll
     for (int i = 0; i < 4; i++)
@@ -175,12 +176,12 @@ template <class Source, bool SAMPLE> struct ahead {
     int group, end; /* taken are group ... end - 1 */
     Source source;
 
-    __device__ __forceinline__ void take(const struct scan_task &t, const scan_ring<Rows> &ring,
+    __device__ __forceinline__ void take(const struct scan_task &t, const struct scan_ring &ring,
                                          struct way *way)
     {
-        if (++group >= end) taken = take_group<Rows, SAMPLE>(ring, way, &group, &end);
+        if (++group >= end) taken = take_group<SAMPLE>(ring, way, &group, &end);
         if (taken != TAKEN) return;
-        struct group g = group_of(ring.stage + way->at.stage, group);
+        struct group g = group_of(ring.at(way->at), group);
 
         if (g.rows > 0) source.fetch(t, g);
     }
@@ -189,7 +190,7 @@ template <class Source, bool SAMPLE> struct ahead {
 /* A warp's way through the ring. */
 template <class Source, bool SAMPLE>
 __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Source, SAMPLE> &next,
-                                            const scan_ring<typename Source::operands> &ring,
+                                            const struct scan_ring &ring,
                                             past_queue<typename Source::operands> *queue)
 {
     struct way way = {};
@@ -197,7 +198,7 @@ __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Sou
     int count = 0;
 
     for (;;) {
-        if (next.taken != TAKEN || next.group % FILL_EACH == 0) try_to_fill(t, ring);
+        if (next.taken != TAKEN || next.group % FILL_EACH == 0) try_to_fill<typename Source::operands>(t, ring);
         if (next.taken == NOT_YET) {
             next.take(t, ring, &way);
             leave_units(ring, &way);
@@ -207,16 +208,16 @@ __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Sou
             __nanosleep(20);
             continue;
         }
-        const scan_stage<typename Source::operands> *stage = ring.stage + way.at.stage;
+        const struct scan_stage *stage = ring.at(way.at);
         int group = next.group;
         struct group g = group_of(stage, group);
 
         if (g.rows > 0) next.source.load(t, g, x);
         next.take(t, ring, &way);
         if constexpr (SAMPLE)
-            write_sample(t, stage, group, g, x);
+            write_sample(t, ring, stage, group, g, x);
         else
-            find_past(t, stage, queue, &count, x, g.row);
+            find_past(t, ring, stage, queue, &count, x, g.row);
         leave_units(ring, &way);
     }
     for (; count > 0; count -= 32)
@@ -230,8 +231,13 @@ __device__ __forceinline__ void scan_block(const struct scan_task &t, char *shar
     __shared__ struct ring_state state;
     int warp = (int)threadIdx.x / 32;
     past_queue<Rows> *queues = (past_queue<Rows> *)(shared + (Source::bytes + 127) / 128 * 128);
-    scan_ring<Rows> ring = {(scan_stage<Rows> *)(shared + stages_at<Source>()), t.stages, &state,
-                            shared_address(state.full), shared_address(state.empty)};
+    struct scan_ring ring = {shared + stages_at<Source>(),
+                             stage_bytes<Rows>(t.tile),
+                             t.stages,
+                             t.tile,
+                             &state,
+                             shared_address(state.full),
+                             shared_address(state.empty)};
     ahead<Source, SAMPLE> next;
 
     if (threadIdx.x == 0) ring_init(&state);
@@ -256,21 +262,24 @@ __global__ static void __launch_bounds__(THREADS, 1)
 
 /* ---- launching ---- */
 
-template <class Source> static constexpr int shared_bytes(int stages)
+template <class Source> static constexpr int shared_bytes(int stages, int tile)
 {
-    return stages_at<Source>() + stages * (int)sizeof(scan_stage<typename Source::operands>);
+    return stages_at<Source>() + stages * stage_bytes<typename Source::operands>(tile);
 }
 
 /* As many stages as there is room for. */
 template <class Source, class Whole> static int launch_either(struct cuda *cuda, struct scan_task t)
 {
     auto kernel = t.given ? scan_units<Source, Whole, true> : scan_units<Source, Whole, false>;
-    auto bytes_of = [](int stages) {
-        return std::max(shared_bytes<Source>(stages), shared_bytes<Whole>(stages));
+    auto bytes_of = [=](int stages) {
+        return std::max(shared_bytes<Source>(stages, t.tile), shared_bytes<Whole>(stages, t.tile));
     };
     int rc;
 
-    static_assert(shared_bytes<Source>(STAGES_MIN) + STATIC_BYTES <= SCAN_BYTES, "too large");
+    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_SMALL) + STATIC_BYTES <= SCAN_BYTES,
+                  "small tiles have no room");
+    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_LARGE) + STATIC_BYTES <= LARGE_BYTES,
+                  "large tiles have no room");
     t.stages = STAGES_MAX;
     while (bytes_of(t.stages) + STATIC_BYTES > cuda->shared_max)
         t.stages--;
@@ -356,6 +365,7 @@ int scan_lists(struct cuda *cuda, const struct scanned *s, const struct queries 
 {
     struct scan_task t = task_of(s, q);
 
+    t.tile = v->tile;
     t.visit = v->d_visit;
     t.pair = v->d_pair;
     t.total = v->d_total;
@@ -368,6 +378,7 @@ int scan_sample(struct cuda *cuda, const struct scanned *s, const struct queries
 {
     struct scan_task t = task_of(s, q);
 
+    t.tile = 8; /* what a product takes at once */
     t.pair = d_pair;
     t.given = d_unit;
     t.n_given = n;

@@ -7,7 +7,8 @@
 
 struct scan_task {
     struct stored lists;
-    int depth, pitch, stages;
+    int depth, pitch;
+    int tile, stages; /* queries of a unit at most; units that a block has at once */
     const __half *d_x; /* [n][depth]: queries, packed */
     struct whole whole;
     const float *centre;
@@ -50,7 +51,7 @@ __device__ __forceinline__ struct unit unit_at(const struct scan_task &t, int64_
         hi = min(hi, lo + step);
     }
     struct visit at = t.visit[lo];
-    int tiles = (at.pairs + UNIT_QUERIES - 1) / UNIT_QUERIES;
+    int tiles = (at.pairs + t.tile - 1) / t.tile;
     /* parts and tiles of like sizes, in whole groups of 32 and of eight */
     int parts = (int)((at.rows + PART_ROWS - 1) / PART_ROWS);
     int high = (int)((at.rows + parts - 1) / parts + 31) / 32 * 32;

@@ -6,18 +6,30 @@
 #ifndef IVF_CUDA_SCAN_RING_CUH
 #define IVF_CUDA_SCAN_RING_CUH
 
+#include <cstddef>
+
 #include "kernels/cuda/scan_source.cuh"
 #include "kernels/cuda/wgmma.cuh"
 
 enum { STAGES_MAX = 8, STAGES_MIN = 3 };
 
-template <class Rows> struct scan_stage {
-    uint4 queries[UNIT_QUERIES * Rows::pieces]; /* as lanes want them: see bring_queries */
-    struct pair pairs[UNIT_QUERIES];            /* past the last with limits that nothing passes */
-    struct unit unit;                           /* of no queries: there are no more units */
-    int next;                                   /* group to be taken */
+/* A unit in shared memory. Behind the pairs are the queries, as lanes want them: see bring_queries. */
+struct scan_stage {
+    struct unit unit; /* of no queries: there are no more units */
+    int next;         /* group to be taken */
     int unused[3];
+    struct pair pairs[1]; /* [tile]: past the last with limits that nothing passes */
 };
+
+static constexpr __host__ __device__ int queries_at(int tile)
+{
+    return (int)offsetof(struct scan_stage, pairs) + tile * (int)sizeof(struct pair);
+}
+
+template <class Rows> static constexpr __host__ __device__ int stage_bytes(int tile)
+{
+    return queries_at(tile) + tile * Rows::pieces * 16;
+}
 
 /* Where a warp is in the ring: how often it was there before decides between two rounds. */
 struct turn {
@@ -49,11 +61,22 @@ struct ring_state {
     int fill; /* the turn that is to be filled: stage << 1 | odd */
 };
 
-template <class Rows> struct scan_ring {
-    scan_stage<Rows> *stage;
-    int stages;
+struct scan_ring {
+    char *first; /* stage */
+    int bytes;   /* of each */
+    int stages, tile;
     struct ring_state *state;
     uint32_t full, empty; /* its barriers, one a stage */
+
+    __device__ __forceinline__ struct scan_stage *at(const struct turn &turn) const
+    {
+        return (struct scan_stage *)(first + turn.stage * bytes);
+    }
+
+    __device__ __forceinline__ uint4 *queries(const struct scan_stage *stage) const
+    {
+        return (uint4 *)((char *)stage + queries_at(tile));
+    }
 };
 
 /* All lanes at `full` when copies have come, and one when the rest of the stage is written; all threads at `empty`. */
@@ -85,8 +108,8 @@ __device__ __forceinline__ bool ring_is(uint32_t barriers, const struct turn &at
 
 /* The unit's queries that a warp copies: threads side by side copy what is side by side in a query. */
 template <class Rows>
-__device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_stage<Rows> *stage,
-                                              int queries)
+__device__ __forceinline__ void bring_queries(const struct scan_task &t, const struct scan_ring &ring,
+                                              const struct scan_stage *stage, int queries)
 {
     constexpr int pieces = Rows::pieces, lanes = pieces == 12 ? 16 : pieces;
     constexpr int at_once = 32 / lanes;
@@ -96,14 +119,13 @@ __device__ __forceinline__ void bring_queries(const struct scan_task &t, scan_st
     if (piece >= pieces) return;
 #pragma unroll 4
     for (int slot = lane / lanes; slot < queries; slot += at_once)
-        copy_16(stage->queries + ((slot / 8 * (pieces / 4) + (int)place.x) * 8 + slot % 8) * 4 +
+        copy_16(ring.queries(stage) + ((slot / 8 * (pieces / 4) + (int)place.x) * 8 + slot % 8) * 4 +
                     place.y,
                 (const uint4 *)Rows::query(t, stage->pairs[slot].query) + piece);
 }
 
 /* Which of all units comes next to this block: whole numbers of turns for samples, whoever asks first for lists. */
-template <class Rows>
-__device__ __forceinline__ int64_t next_unit(const struct scan_task &t, const scan_ring<Rows> &ring)
+__device__ __forceinline__ int64_t next_unit(const struct scan_task &t, const struct scan_ring &ring)
 {
     int64_t unit = 0;
 
@@ -115,17 +137,17 @@ __device__ __forceinline__ int64_t next_unit(const struct scan_task &t, const sc
 
 /* By a warp. */
 template <class Rows>
-__device__ static void fill_stage(const struct scan_task &t, const scan_ring<Rows> &ring,
+__device__ static void fill_stage(const struct scan_task &t, const struct scan_ring &ring,
                                   const struct turn &at)
 {
-    scan_stage<Rows> *stage = ring.stage + at.stage;
+    struct scan_stage *stage = ring.at(at);
     int lane = (int)threadIdx.x % 32;
     int64_t i = next_unit(t, ring), all = t.given ? t.n_given : visits_units(t.total);
     struct unit u = {};
     uint32_t full = ring.full + 8 * at.stage;
 
     if (i < all) u = unit_at(t, i);
-    for (int slot = lane; slot < UNIT_QUERIES; slot += 32)
+    for (int slot = lane; slot < t.tile; slot += 32)
         stage->pairs[slot] =
             slot < unit_queries(u.counts) ? t.pair[u.pair + slot] : (struct pair){0, NOTHING};
     if (lane == 0) {
@@ -133,14 +155,14 @@ __device__ static void fill_stage(const struct scan_task &t, const scan_ring<Row
         stage->next = 0;
     }
     __syncwarp();
-    bring_queries(t, stage, unit_queries(u.counts));
+    bring_queries<Rows>(t, ring, stage, unit_queries(u.counts));
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(full) : "memory");
     if (lane == 0) barrier_arrive(full);
 }
 
 /* The next stage, if it is empty and no other warp is at it. By a warp: at once, or not at all. */
 template <class Rows>
-__device__ __forceinline__ void try_to_fill(const struct scan_task &t, const scan_ring<Rows> &ring)
+__device__ __forceinline__ void try_to_fill(const struct scan_task &t, const struct scan_ring &ring)
 {
     int fill = __shfl_sync(0xffffffffu, *(volatile int *)&ring.state->fill, 0), mine = 0;
     struct turn at = {fill >> 1, fill & 1}, after = at;
@@ -149,14 +171,13 @@ __device__ __forceinline__ void try_to_fill(const struct scan_task &t, const sca
     after.next(ring.stages);
     if (threadIdx.x % 32 == 0)
         mine = atomicCAS(&ring.state->fill, fill, after.stage << 1 | after.odd) == fill;
-    if (__shfl_sync(0xffffffffu, mine, 0)) fill_stage(t, ring, at);
+    if (__shfl_sync(0xffffffffu, mine, 0)) fill_stage<Rows>(t, ring, at);
 }
 
 /* ---- taking ---- */
 
 /* A warp is done with all units before the one that it takes groups of. */
-template <class Rows>
-__device__ __forceinline__ void leave_units(const scan_ring<Rows> &ring, struct way *way)
+__device__ __forceinline__ void leave_units(const struct scan_ring &ring, struct way *way)
 {
     __syncwarp();
     for (; !way->left.is(way->at); way->left.next(ring.stages))
@@ -180,12 +201,12 @@ __device__ __forceinline__ int at_once(int groups)
  * The next groups there are, if any, the first and the one past the last. By a warp. Stages are filled by several warps at once, so behind the first that has
  * no unit there may be some that have: the ring's, once around.
  */
-template <class Rows, bool SAMPLE>
-__device__ __forceinline__ enum taken take_group(const scan_ring<Rows> &ring, struct way *way,
+template <bool SAMPLE>
+__device__ __forceinline__ enum taken take_group(const struct scan_ring &ring, struct way *way,
                                                  int *group, int *end)
 {
     for (;; way->at.next(ring.stages)) {
-        scan_stage<Rows> *stage = ring.stage + way->at.stage;
+        struct scan_stage *stage = ring.at(way->at);
         int groups, mine = 0;
 
         if (way->ends && way->at.is(way->end)) return ENDED;
@@ -203,8 +224,7 @@ __device__ __forceinline__ enum taken take_group(const scan_ring<Rows> &ring, st
     }
 }
 
-template <class Rows>
-__device__ __forceinline__ struct group group_of(const scan_stage<Rows> *stage, int group)
+__device__ __forceinline__ struct group group_of(const struct scan_stage *stage, int group)
 {
     const struct unit &u = stage->unit;
 

@@ -63,7 +63,7 @@ __device__ static long long scan_block(long long v, long long *total)
 }
 
 /* A thread a list. */
-__global__ static void place_lists(const int32_t *count, const int64_t *offset, int64_t nlist,
+__global__ static void place_lists(const int32_t *count, const int64_t *offset, int64_t nlist, int tile,
                                    struct visit *visit, int32_t *first, struct visits_total *total)
 {
     __shared__ unsigned long long base;
@@ -72,7 +72,7 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
     int64_t row = list < nlist ? offset[list] : 0, rows = list < nlist ? offset[list + 1] - row : 0;
     int pairs = list < nlist && rows ? count[list] : 0;
     int64_t parts = (rows + PART_ROWS - 1) / PART_ROWS;
-    int64_t tiles = (pairs + UNIT_QUERIES - 1) / UNIT_QUERIES;
+    int64_t tiles = (pairs + tile - 1) / tile;
     long long all, all_pairs;
     long long before = scan_block((long long)(pairs > 0) << 40 | parts * tiles, &all);
     long long pairs_before = scan_block(pairs, &all_pairs);
@@ -131,10 +131,11 @@ int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of,
     unsigned grid = cuda_grid(cuda, of->n * of->nprobe, THREADS);
     int rc;
 
+    v->tile = visits_tile(cuda, of->n * of->nprobe, nlist);
     count_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_count, v->d_rank);
     if ((rc = cuda_launched(cuda, "count_pairs")) < 0) return rc;
     place_lists<<<(unsigned)((nlist + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
-        v->d_count, d_offset, nlist, v->d_visit, v->d_first, v->d_total);
+        v->d_count, d_offset, nlist, v->tile, v->d_visit, v->d_first, v->d_total);
     if ((rc = cuda_launched(cuda, "place_lists")) < 0) return rc;
     place_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_first, v->d_rank, v->d_pair);
     return cuda_launched(cuda, "place_pairs");

@@ -9,7 +9,8 @@
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/whole.h"
 
-enum { PART_ROWS = 1024, UNIT_QUERIES = 64 }; /* of a unit, at most */
+enum { PART_ROWS = 1024 };                   /* of a unit, at most */
+enum { TILE_SMALL = 64, TILE_LARGE = 128 }; /* queries of a unit, at most: see visits_tile */
 enum { UNIT_ROWS = 256 };                     /* of one of a sample */
 
 /*
@@ -49,6 +50,7 @@ struct visits_total {
 };
 
 struct visits {
+    int tile;                   /* queries of a unit, at most */
     struct visit *d_visit;        /* [min(nlist, pairs)] */
     struct pair *d_pair;          /* [pairs] */
     int32_t *d_count, *d_first;   /* [nlist] */
@@ -58,6 +60,17 @@ struct visits {
 
 /* The most pairs in one batch: their places are 32 bits. */
 #define VISITS_PAIRS_MAX ((int64_t)1 << 30)
+
+/*
+ * Rows are taken once for each tile of queries that visit their list. Large tiles save that where many do, but
+ * fewer of them are in a block's shared memory at once.
+ */
+enum { LARGE_BYTES = 208 * 1024 }; /* of shared memory that a scan of large tiles needs */
+static inline int visits_tile(const struct cuda *cuda, int64_t pairs, int64_t nlist)
+{
+    return pairs > nlist * (TILE_SMALL / 2) && cuda->shared_max >= LARGE_BYTES ? TILE_LARGE
+                                                                               : TILE_SMALL;
+}
 
 /* What of it has to be zeros, and the rest. */
 void visits_zeros(struct visits *v, int64_t nlist, struct room *r);
