@@ -118,8 +118,8 @@ note_past(const struct scan_task &t, past_queue<Rows> *queue, int *count, const 
 /* A group's rows times all queries of its unit, and what is past the limits of it. */
 template <class Rows>
 __device__ __forceinline__ void find_past(const struct scan_task &t, const struct scan_ring &ring,
-                                          const struct scan_stage *stage, past_queue<Rows> *queue, int *count, const Rows &x,
-                                          uint32_t first_row)
+                                          const struct scan_stage *stage, past_queue<Rows> *queue,
+                                          int *count, const Rows &x, uint32_t first_row)
 {
     int lane = (int)(threadIdx.x % 32), queries = unit_queries(stage->unit.counts);
     uint32_t row = first_row + (uint32_t)lane / 4;
@@ -127,7 +127,7 @@ __device__ __forceinline__ void find_past(const struct scan_task &t, const struc
     const uint4 *from = ring.queries(stage) + lane;
     const struct pair *pairs = stage->pairs + lane % 4 * 2;
 
-    for (int first = 0; first < queries; first += 8, from += 8 * Rows::pieces, pairs += 8) {
+    for (int first = 0; first < queries; first += 8, from += 32 * Rows::blocks, pairs += 8) {
         typename Rows::number acc[2][4], top[2];
 
         x.multiply(from, acc);
@@ -144,10 +144,9 @@ __device__ __forceinline__ void find_past(const struct scan_task &t, const struc
 
 /* e of a group's rows and the unit's one query, which the lanes that begin a quad have. */
 template <class Rows>
-__device__ __forceinline__ void write_sample(const struct scan_task &t,
-                                             const struct scan_ring &ring,
-                                             const struct scan_stage *stage, int group,
-                                             const struct group &g, const Rows &x)
+__device__ __forceinline__ void
+write_sample(const struct scan_task &t, const struct scan_ring &ring,
+             const struct scan_stage *stage, int group, const struct group &g, const Rows &x)
 {
     int lane = (int)threadIdx.x % 32;
     typename Rows::number acc[2][4], near = Rows::limit(stage->pairs[0].limit);
@@ -198,7 +197,8 @@ __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Sou
     int count = 0;
 
     for (;;) {
-        if (next.taken != TAKEN || next.group % FILL_EACH == 0) try_to_fill<typename Source::operands>(t, ring);
+        if (next.taken != TAKEN || next.group % FILL_EACH == 0)
+            try_to_fill<typename Source::operands>(t, ring);
         if (next.taken == NOT_YET) {
             next.take(t, ring, &way);
             leave_units(ring, &way);
@@ -225,19 +225,15 @@ __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Sou
 }
 
 template <class Source, bool SAMPLE>
-__device__ __forceinline__ void scan_block(const struct scan_task &t, char *shared)
+__device__ __forceinline__ void scan_block(const struct scan_task &t, int stages, char *shared)
 {
     typedef typename Source::operands Rows;
     __shared__ struct ring_state state;
     int warp = (int)threadIdx.x / 32;
     past_queue<Rows> *queues = (past_queue<Rows> *)(shared + (Source::bytes + 127) / 128 * 128);
-    struct scan_ring ring = {shared + stages_at<Source>(),
-                             stage_bytes<Rows>(t.tile),
-                             t.stages,
-                             t.tile,
-                             &state,
-                             shared_address(state.full),
-                             shared_address(state.empty)};
+    struct scan_ring ring = {
+        shared + stages_at<Source>(), stage_bytes<Rows>(t.tile),  stages, t.tile, &state,
+        shared_address(state.full),   shared_address(state.empty)};
     ahead<Source, SAMPLE> next;
 
     if (threadIdx.x == 0) ring_init(&state);
@@ -256,8 +252,8 @@ __global__ static void __launch_bounds__(THREADS, 1)
     extern __shared__ __align__(128) char shared[];
 
     if constexpr (!std::is_same_v<Source, Whole>)
-        if (whole_is(t.whole)) return scan_block<Whole, SAMPLE>(t, shared);
-    scan_block<Source, SAMPLE>(t, shared);
+        if (whole_is(t.whole)) return scan_block<Whole, SAMPLE>(t, t.whole_stages, shared);
+    scan_block<Source, SAMPLE>(t, t.stages, shared);
 }
 
 /* ---- launching ---- */
@@ -268,25 +264,32 @@ template <class Source> static constexpr int shared_bytes(int stages, int tile)
 }
 
 /* As many stages as there is room for. */
-template <class Source, class Whole> static int launch_either(struct cuda *cuda, struct scan_task t)
+template <class Source> static int stages_of(const struct cuda *cuda, int tile)
 {
-    auto kernel = t.given ? scan_units<Source, Whole, true> : scan_units<Source, Whole, false>;
-    auto bytes_of = [=](int stages) {
-        return std::max(shared_bytes<Source>(stages, t.tile), shared_bytes<Whole>(stages, t.tile));
-    };
-    int rc;
+    int stages = STAGES_MAX;
 
     static_assert(shared_bytes<Source>(STAGES_MIN, TILE_SMALL) + STATIC_BYTES <= SCAN_BYTES,
                   "small tiles have no room");
     static_assert(shared_bytes<Source>(STAGES_MIN, TILE_LARGE) + STATIC_BYTES <= LARGE_BYTES,
                   "large tiles have no room");
-    t.stages = STAGES_MAX;
-    while (bytes_of(t.stages) + STATIC_BYTES > cuda->shared_max)
-        t.stages--;
-    if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      bytes_of(t.stages)))) < 0)
+    while (shared_bytes<Source>(stages, tile) + STATIC_BYTES > cuda->shared_max)
+        stages--;
+    return stages;
+}
+
+template <class Source, class Whole> static int launch_either(struct cuda *cuda, struct scan_task t)
+{
+    auto kernel = t.given ? scan_units<Source, Whole, true> : scan_units<Source, Whole, false>;
+    int bytes, rc;
+
+    t.stages = stages_of<Source>(cuda, t.tile);
+    t.whole_stages = stages_of<Whole>(cuda, t.tile);
+    bytes = std::max(shared_bytes<Source>(t.stages, t.tile),
+                     shared_bytes<Whole>(t.whole_stages, t.tile));
+    if ((rc = CU(
+             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) < 0)
         return rc;
-    kernel<<<cuda->sms, THREADS, bytes_of(t.stages), cuda->stream>>>(t);
+    kernel<<<cuda->sms, THREADS, bytes, cuda->stream>>>(t);
     return cuda_launched(cuda, "scan_units");
 }
 

@@ -8,8 +8,8 @@
 struct scan_task {
     struct stored lists;
     int depth, pitch;
-    int tile, stages; /* queries of a unit at most; units that a block has at once */
-    const __half *d_x; /* [n][depth]: queries, packed */
+    int tile, stages, whole_stages; /* queries of a unit at most; units that a block has at once */
+    const __half *d_x;              /* [n][depth]: queries, packed */
     struct whole whole;
     const float *centre;
     const struct product_facts *space;

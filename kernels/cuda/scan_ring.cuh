@@ -12,6 +12,7 @@
 #include "kernels/cuda/wgmma.cuh"
 
 enum { STAGES_MAX = 8, STAGES_MIN = 3 };
+enum { BLOCK_BYTES = 64 }; /* of a query, that a quad has at once */
 
 /* A unit in shared memory. Behind the pairs are the queries, as lanes want them: see bring_queries. */
 struct scan_stage {
@@ -28,7 +29,7 @@ static constexpr __host__ __device__ int queries_at(int tile)
 
 template <class Rows> static constexpr __host__ __device__ int stage_bytes(int tile)
 {
-    return queries_at(tile) + tile * Rows::pieces * 16;
+    return queries_at(tile) + tile * Rows::blocks * BLOCK_BYTES;
 }
 
 /* Where a warp is in the ring: how often it was there before decides between two rounds. */
@@ -108,24 +109,27 @@ __device__ __forceinline__ bool ring_is(uint32_t barriers, const struct turn &at
 
 /* The unit's queries that a warp copies: threads side by side copy what is side by side in a query. */
 template <class Rows>
-__device__ __forceinline__ void bring_queries(const struct scan_task &t, const struct scan_ring &ring,
+__device__ __forceinline__ void bring_queries(const struct scan_task &t,
+                                              const struct scan_ring &ring,
                                               const struct scan_stage *stage, int queries)
 {
-    constexpr int pieces = Rows::pieces, lanes = pieces == 12 ? 16 : pieces;
-    constexpr int at_once = 32 / lanes;
+    constexpr int pieces = Rows::blocks * BLOCK_BYTES / Rows::piece_bytes;
+    constexpr int lanes = pieces == 12 ? 16 : pieces == 24 ? 32 : pieces, at_once = 32 / lanes;
     int lane = (int)threadIdx.x % 32, piece = lane % lanes;
-    uint2 place = Rows::place((unsigned)piece);
+    struct piece_place place = Rows::place(piece);
+    char *to = (char *)ring.queries(stage) + place.block * 8 * BLOCK_BYTES + place.bytes;
 
     if (piece >= pieces) return;
 #pragma unroll 4
     for (int slot = lane / lanes; slot < queries; slot += at_once)
-        copy_16(ring.queries(stage) + ((slot / 8 * (pieces / 4) + (int)place.x) * 8 + slot % 8) * 4 +
-                    place.y,
-                (const uint4 *)Rows::query(t, stage->pairs[slot].query) + piece);
+        copy_async<Rows::piece_bytes>(to + (slot / 8 * Rows::blocks * 8 + slot % 8) * BLOCK_BYTES,
+                                      (const char *)Rows::query(t, stage->pairs[slot].query) +
+                                          piece * Rows::piece_bytes);
 }
 
 /* Which of all units comes next to this block: whole numbers of turns for samples, whoever asks first for lists. */
-__device__ __forceinline__ int64_t next_unit(const struct scan_task &t, const struct scan_ring &ring)
+__device__ __forceinline__ int64_t next_unit(const struct scan_task &t,
+                                             const struct scan_ring &ring)
 {
     int64_t unit = 0;
 

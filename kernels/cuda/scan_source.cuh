@@ -19,10 +19,15 @@ __device__ __forceinline__ uint32_t shared_at(const void *p)
     return (uint32_t)__cvta_generic_to_shared(p);
 }
 
-__device__ __forceinline__ void copy_16(void *to, const void *from)
+/* 8 or 16 bytes. */
+template <int BYTES> __device__ __forceinline__ void copy_async(void *to, const void *from)
 {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_at(to)), "l"(from)
-                 : "memory");
+    if constexpr (BYTES == 16)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_at(to)), "l"(from)
+                     : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_at(to)), "l"(from)
+                     : "memory");
 }
 
 /* ---- rows ---- */
@@ -82,90 +87,100 @@ __device__ __forceinline__ uint4 load_once(const void *p)
 /* ---- operands ---- */
 
 /*
+ * Which 8 of 32 dimensions a lane of a quad (t) has, so that what its warp loads at once are whole sectors: 16 of 64,
+ * in two blocks (lane_dim); 8 t ... 8 t + 7; or 4 t ... 4 t + 3 and 16 further.
+ */
+enum layout { PAIRED, PLAIN, SPLIT };
+
+/* Where a piece of a query goes: the block, and the bytes before it of the 64 that a quad has of that. */
+struct piece_place {
+    int block, bytes;
+};
+
+/*
  * A warp's rows times queries in fp16. acc[i / 2][i % 2 * 2 + c] of a lane is its i-th row and the c-th of its
  * two queries of each eight.
  */
-template <int BLOCKS> struct half_operands {
+template <int BLOCKS, enum layout LAYOUT>
+struct half_operands {
     uint32_t a[2][2 * BLOCKS][4]; /* [set of 16 rows][step of 16 dimensions][register] */
     float half[4];                /* of each row */
 
-    typedef float number;
-    static constexpr int pieces = 4 * BLOCKS; /* of 16 bytes, of a query */
-    static constexpr float none = 0;          /* what is noted of no hit */
+    typedef float number; static constexpr float none = 0; /* what is noted of no hit */
+    static constexpr int blocks = BLOCKS;
+    static constexpr int piece_bytes = LAYOUT == SPLIT ? 8 : 16; /* of a query that lie together */
 
     /* Eight dimensions of row lane / 4 + 8 h of a set, as four pairs. */
-    __device__ __forceinline__ void put(int set, int h, int b, const uint32_t (&two)[4])
-    {
-        a[set][2 * b][h] = two[0];
-        a[set][2 * b][2 + h] = two[1];
-        a[set][2 * b + 1][h] = two[2];
-        a[set][2 * b + 1][2 + h] = two[3];
-    }
+    __device__ __forceinline__ void put(int set, int h, int b, const uint32_t (&two)[4]){
+        a[set][2 * b][h] = two[0]; a[set][2 * b][2 + h] = two[1]; a[set][2 * b + 1][h] = two[2];
+        a[set][2 * b + 1][2 + h] = two[3];}
 
-    /* Where queries are, and where a piece of one goes: block of 32 dimensions, lane of a quad. */
-    static __device__ __forceinline__ const void *query(const struct scan_task &t, int32_t query)
-    {
-        return t.d_x + (int64_t)query * (32 * BLOCKS);
-    }
+/* Where queries are, and where a piece of one goes: block of 32 dimensions, lane of a quad. */
+static __device__ __forceinline__ const void *query(const struct scan_task &t, int32_t query)
+{
+    return t.d_x + (int64_t)query * (32 * BLOCKS);
+}
 
-    static __device__ __forceinline__ uint2 place(unsigned piece)
-    {
-        unsigned group = piece / 8;
-        bool paired = 2 * group + 1 < BLOCKS;
+static __device__ __forceinline__ struct piece_place place(int piece)
+{
+    bool paired = LAYOUT == PAIRED && 2 * (piece / 8) + 1 < BLOCKS;
 
-        return {paired ? 2 * group + piece % 2 : BLOCKS - 1, paired ? piece % 8 / 2 : piece % 4};
-    }
+    if constexpr (LAYOUT == SPLIT) return {piece / 8, piece % 4 * 16 + piece % 8 / 4 * 8};
+    return {paired ? piece / 8 * 2 + piece % 2 : piece / 4,
+            16 * (paired ? piece % 8 / 2 : piece % 4)};
+}
 
-    /* Eight queries: what lanes have of them lies at from[0 ... 32 BLOCKS - 1]. */
-    __device__ __forceinline__ void multiply(const uint4 *from, float (&acc)[2][4]) const
-    {
+/* Eight queries: what lanes have of them lies at from[0 ... 32 BLOCKS - 1]. */
+__device__ __forceinline__ void multiply(const uint4 *from, float (&acc)[2][4]) const
+{
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -half[i];
+    for (int i = 0; i < 4; i++)
+        acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -half[i];
 #pragma unroll
-        for (int b = 0; b < BLOCKS; b++) {
-            uint4 q = from[b * 32];
+    for (int b = 0; b < BLOCKS; b++) {
+        uint4 q = from[b * 32];
 
-            scan_mma(acc[0], a[0][2 * b], q.x, q.y);
-            scan_mma(acc[1], a[1][2 * b], q.x, q.y);
-            scan_mma(acc[0], a[0][2 * b + 1], q.z, q.w);
-            scan_mma(acc[1], a[1][2 * b + 1], q.z, q.w);
-        }
+        scan_mma(acc[0], a[0][2 * b], q.x, q.y);
+        scan_mma(acc[1], a[1][2 * b], q.x, q.y);
+        scan_mma(acc[0], a[0][2 * b + 1], q.z, q.w);
+        scan_mma(acc[1], a[1][2 * b + 1], q.z, q.w);
     }
+}
 
-    static __device__ __forceinline__ float limit(int32_t bits)
-    {
-        return __int_as_float(bits);
-    }
+static __device__ __forceinline__ float limit(int32_t bits)
+{
+    return __int_as_float(bits);
+}
 
-    /* What is kept of a hit; and with what its query has for itself it makes e. */
-    __device__ __forceinline__ float noted(float sum, float limit, int) const
-    {
-        return sum - limit;
-    }
+/* What is kept of a hit; and with what its query has for itself it makes e. */
+__device__ __forceinline__ float noted(float sum, float limit, int) const
+{
+    return sum - limit;
+}
 
-    static __device__ __forceinline__ float asked(const struct scan_task &t, int32_t query)
-    {
-        return t.c.d_tau[query];
-    }
+static __device__ __forceinline__ float asked(const struct scan_task &t, int32_t query)
+{
+    return t.c.d_tau[query];
+}
 
-    static __device__ __forceinline__ float e(const struct scan_task &, float tau, float past)
-    {
-        return fmaxf(tau - past, 0);
-    }
+static __device__ __forceinline__ float e(const struct scan_task &, float tau, float past)
+{
+    return fmaxf(tau - past, 0);
+}
 
-    /* e of row i, of a sample; near is in its limit's place. */
-    __device__ __forceinline__ float sample_e(const struct scan_task &, float near, float sum,
-                                              int) const
-    {
-        return fmaxf(near - sum, 0);
-    }
-};
+/* e of row i, of a sample; near is in its limit's place. */
+__device__ __forceinline__ float sample_e(const struct scan_task &, float near, float sum,
+                                          int) const
+{
+    return fmaxf(near - sum, 0);
+}
+}
+;
 
 /* half of a lane's rows: -half is what sums begin at, -inf where there is no row. */
-template <int BLOCKS>
+template <int BLOCKS, enum layout LAYOUT>
 __device__ __forceinline__ void load_halves(const struct scan_task &t, const struct group &g,
-                                            half_operands<BLOCKS> &x)
+                                            half_operands<BLOCKS, LAYOUT> &x)
 {
 #pragma unroll
     for (int i = 0; i < 4; i++)
@@ -180,7 +195,7 @@ __device__ __forceinline__ void load_halves(const struct scan_task &t, const str
 
 /* u8 and i8, converted. */
 template <enum elem E, int BLOCKS> struct source_bytes {
-    typedef half_operands<BLOCKS> operands;
+    typedef half_operands<BLOCKS, PAIRED> operands;
     static constexpr int bytes = 64 * BLOCKS;
     uint4 *centre; /* [4 * BLOCKS]: eight halves each, scaled */
     __half2 scale;
@@ -238,17 +253,24 @@ template <enum elem E, int BLOCKS> struct source_bytes {
 
 /* f32 and f16: as they are needed. */
 template <enum elem E, int BLOCKS> struct source_floats {
-    typedef half_operands<BLOCKS> operands;
+    static constexpr enum layout layout = E == ELEM_F32 ? SPLIT : PLAIN;
+    typedef half_operands<BLOCKS, layout> operands;
     static constexpr int bytes = 32 * BLOCKS * 4;
-    float *centre;
+    float *centre; /* [32 BLOCKS]: a lane's 8 of each block together */
     float scale;
+
+    /* The dimension that is the j-th of all lanes. */
+    static __device__ __forceinline__ int split_dim(int j)
+    {
+        return j / 32 * 32 + j % 8 / 4 * 16 + j % 32 / 8 * 4 + j % 4;
+    }
 
     __device__ void begin(const struct scan_task &t, char *shared)
     {
         centre = (float *)shared;
         scale = t.space->scale;
         for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
-            centre[j] = t.centre[j];
+            centre[j] = t.centre[layout == SPLIT ? split_dim(j) : j];
     }
 
     __device__ __forceinline__ void fetch(const struct scan_task &t, const struct group &g)
@@ -260,12 +282,17 @@ template <enum elem E, int BLOCKS> struct source_floats {
     static __device__ __forceinline__ void ask(const struct scan_task &t, const struct group &g,
                                                int b, eight<E> (&raw)[4])
     {
-        constexpr int size = E == ELEM_F16 ? 2 : 4;
-        int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS) * size;
+        int quad = (int)threadIdx.x % 4;
 
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            raw[i] = load_eight<E>(g.at(t, i) + at);
+        for (int i = 0; i < 4; i++) {
+            const uint4 *from =
+                (const uint4 *)(g.at(t, i) + 32 * b * (E == ELEM_F32 ? 4 : 2)) + quad;
+            uint4 *to = (uint4 *)(raw + i);
+
+            to[0] = load_once(from);
+            if constexpr (layout == SPLIT) to[1] = load_once(from + 4);
+        }
     }
 
     /* A block's loads are on their way while the one before is converted. */
@@ -279,8 +306,7 @@ template <enum elem E, int BLOCKS> struct source_floats {
         load_halves(t, g, x);
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++) {
-            const float2 *mid =
-                (const float2 *)(centre + lane_dim(b, (int)threadIdx.x % 4, BLOCKS));
+            const float2 *mid = (const float2 *)(centre + 32 * b + (int)threadIdx.x % 4 * 8);
 
             if (b + 1 < BLOCKS) ask(t, g, b + 1, raw[(b + 1) % 2]);
 #pragma unroll
@@ -301,7 +327,7 @@ template <enum elem E, int BLOCKS> struct source_floats {
  * banks once. WORDS: dsub is 4, so that four codes are four pieces.
  */
 template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
-    typedef half_operands<BLOCKS> operands;
+    typedef half_operands<BLOCKS, PAIRED> operands;
     static constexpr int pitch = (BLOCKS + 1) / 2 * 64; /* books_pitch: 64 or 128 */
     static constexpr int book_bytes = KSUB * pitch * 2;
     static constexpr int bytes = book_bytes + 32 * BLOCKS * 2;

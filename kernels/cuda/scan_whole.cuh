@@ -44,7 +44,7 @@ template <enum elem E, int GROUPS> struct whole_operands {
     int square[4];                /* |x|^2 of each row; NO_ROW */
 
     typedef int number;
-    static constexpr int pieces = 4 * GROUPS;
+    static constexpr int blocks = GROUPS, piece_bytes = 16;
     static constexpr int none = INT_MIN;
 
     static __device__ __forceinline__ const void *query(const struct scan_task &t, int32_t query)
@@ -52,9 +52,9 @@ template <enum elem E, int GROUPS> struct whole_operands {
         return t.whole.d_x + (int64_t)query * (64 * GROUPS);
     }
 
-    static __device__ __forceinline__ uint2 place(unsigned piece)
+    static __device__ __forceinline__ struct piece_place place(int piece)
     {
-        return {piece / 4, piece % 4};
+        return {piece / 4, piece % 4 * 16};
     }
 
     /* <q, x> - floor(|x|^2 / 2) */

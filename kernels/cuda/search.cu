@@ -283,6 +283,7 @@ struct steps {
 static int scan(struct cuda *cuda, const struct steps *t, int again)
 {
     struct visits_of of = {.n = t->q->n,
+                           .rows = t->l->n,
                            .nprobe = t->lists.nprobe,
                            .d_probe = t->lists.d_probe,
                            .d_near = t->l->desc.m ? t->lists.d_near : NULL,

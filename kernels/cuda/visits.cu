@@ -63,8 +63,9 @@ __device__ static long long scan_block(long long v, long long *total)
 }
 
 /* A thread a list. */
-__global__ static void place_lists(const int32_t *count, const int64_t *offset, int64_t nlist, int tile,
-                                   struct visit *visit, int32_t *first, struct visits_total *total)
+__global__ static void place_lists(const int32_t *count, const int64_t *offset, int64_t nlist,
+                                   int tile, struct visit *visit, int32_t *first,
+                                   struct visits_total *total)
 {
     __shared__ unsigned long long base;
     __shared__ int32_t pair_base;
@@ -131,7 +132,7 @@ int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of,
     unsigned grid = cuda_grid(cuda, of->n * of->nprobe, THREADS);
     int rc;
 
-    v->tile = visits_tile(cuda, of->n * of->nprobe, nlist);
+    v->tile = visits_tile(cuda, of->n * of->nprobe, nlist, of->rows);
     count_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_count, v->d_rank);
     if ((rc = cuda_launched(cuda, "count_pairs")) < 0) return rc;
     place_lists<<<(unsigned)((nlist + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(

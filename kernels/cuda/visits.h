@@ -9,9 +9,9 @@
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/whole.h"
 
-enum { PART_ROWS = 1024 };                   /* of a unit, at most */
+enum { PART_ROWS = 1024 };                  /* of a unit, at most */
 enum { TILE_SMALL = 64, TILE_LARGE = 128 }; /* queries of a unit, at most: see visits_tile */
-enum { UNIT_ROWS = 256 };                     /* of one of a sample */
+enum { UNIT_ROWS = 256 };                   /* of one of a sample */
 
 /*
  * A query at a list, and what <q', y> - half must be past for a vector to be of interest: near less the
@@ -50,7 +50,7 @@ struct visits_total {
 };
 
 struct visits {
-    int tile;                   /* queries of a unit, at most */
+    int tile;                     /* queries of a unit, at most */
     struct visit *d_visit;        /* [min(nlist, pairs)] */
     struct pair *d_pair;          /* [pairs] */
     int32_t *d_count, *d_first;   /* [nlist] */
@@ -63,13 +63,16 @@ struct visits {
 
 /*
  * Rows are taken once for each tile of queries that visit their list. Large tiles save that where many do, but
- * fewer of them are in a block's shared memory at once.
+ * fewer of them are in a block's shared memory at once, which short lists want.
  */
 enum { LARGE_BYTES = 208 * 1024 }; /* of shared memory that a scan of large tiles needs */
-static inline int visits_tile(const struct cuda *cuda, int64_t pairs, int64_t nlist)
+static inline int visits_tile(const struct cuda *cuda, int64_t pairs, int64_t nlist, int64_t rows)
 {
-    return pairs > nlist * (TILE_SMALL / 2) && cuda->shared_max >= LARGE_BYTES ? TILE_LARGE
-                                                                               : TILE_SMALL;
+    int64_t often = nlist * TILE_SMALL * 3 / 4, very = 4 * nlist * TILE_SMALL;
+
+    if (cuda->shared_max < LARGE_BYTES) return TILE_SMALL;
+    return pairs > very || (pairs > often && rows > nlist * PART_ROWS / 2) ? TILE_LARGE
+                                                                           : TILE_SMALL;
 }
 
 /* What of it has to be zeros, and the rest. */
@@ -78,7 +81,8 @@ void visits_room(struct visits *v, int64_t nlist, int64_t pairs, struct room *r)
 
 /* What limits are made of. */
 struct visits_of {
-    int64_t n; /* queries */
+    int64_t n;    /* queries */
+    int64_t rows; /* in all lists */
     int nprobe;
     const int32_t *d_probe; /* [n][nprobe]; -1: none */
     const float *d_near;    /* [n][nprobe], or NULL: rows, and near is half of d_square */
