@@ -41,42 +41,59 @@ template <class Rows> struct past_queue {
     int32_t pair[QUEUE];   /* of the first query; the other's is the next */
 };
 
-/* The last `n` of `count`, 32 at most, to their queries' candidates: places are asked for at once for all hits of one. */
+/* A query with hits on their way. */
+template <class Rows> struct asked {
+    uint64_t *found;
+    int place;
+    typename Rows::maker make; /* of e */
+
+    __device__ __forceinline__ void ask(const struct scan_task &t, int32_t query, int hits)
+    {
+        found = t.c.d_found + (int64_t)query * t.c.cap;
+        place = atomicAdd(t.c.d_count + query, hits);
+        make = Rows::maker_of(t, query);
+    }
+
+    /* Counts may pass 2^31. */
+    __device__ __forceinline__ void answer(const struct scan_task &t, typename Rows::number noted,
+                                           uint32_t row)
+    {
+        if ((uint32_t)place < (uint32_t)t.c.cap) found[place] = key_of(make.e(noted), row);
+        place++;
+    }
+};
+
+/*
+ * The last `n` of `count`, 32 at most, to their queries' candidates: places are asked for at once for all hits of one,
+ * and a lane goes through the hits that it has.
+ */
 template <class Rows>
 __device__ __noinline__ void send_past(const struct scan_task &t, const past_queue<Rows> *queue,
                                        int count, int n)
 {
-    typename Rows::number noted[8], asked[2];
-    int lane = (int)threadIdx.x % 32, at = count - n + lane, place[2];
-    int32_t query[2];
+    typedef typename Rows::number number;
+    int lane = (int)threadIdx.x % 32, at = count - n + lane;
 
     __syncwarp();
     if (lane < n) {
-        uint32_t row = queue->row[at];
         const struct pair *pair = t.pair + queue->pair[at];
-
-        *(uint4 *)noted = queue->noted[0][at];
-        *(uint4 *)(noted + 4) = queue->noted[1][at];
-#pragma unroll
-        for (int c = 0; c < 2; c++) {
-            int hits = 0;
+        uint32_t row = queue->row[at], hits = 0;
+        struct asked<Rows> asked[2];
 
 #pragma unroll
-            for (int i = c; i < 8; i += 2)
-                hits += noted[i] > Rows::none;
-            if (!hits) continue;
-            query[c] = pair[c].query;
-            place[c] = atomicAdd(t.c.d_count + query[c], hits);
-            asked[c] = Rows::asked(t, query[c]);
-        }
+        for (int i = 0; i < 8; i++)
+            hits |= ((const number *)&queue->noted[i / 4][at])[i % 4] > Rows::none ? 1u << i : 0;
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-            if (!(noted[i] > Rows::none)) continue;
-            int to = place[i % 2]++;
+        for (int c = 0; c < 2; c++)
+            if (hits & 0x55u << c) asked[c].ask(t, pair[c].query, __popc(hits & 0x55u << c));
+        for (; hits; hits &= hits - 1) {
+            int i = __ffs((int)hits) - 1;
+            number noted = ((const number *)&queue->noted[i / 4][at])[i % 4];
 
-            if ((uint32_t)to < (uint32_t)t.c.cap) /* counts may pass 2^31 */
-                t.c.d_found[(int64_t)query[i % 2] * t.c.cap + to] =
-                    key_of(Rows::e(t, asked[i % 2], noted[i]), row + 8 * (i / 2));
+            if (i % 2)
+                asked[1].answer(t, noted, row + 8 * (uint32_t)(i / 2));
+            else
+                asked[0].answer(t, noted, row + 8 * (uint32_t)(i / 2));
         }
     }
     __syncwarp(); /* all is read before it is overwritten */

@@ -190,15 +190,28 @@ __device__ __forceinline__ void leave_units(const struct scan_ring &ring, struct
 
 enum taken { TAKEN, NOT_YET, ENDED };
 
-/* Groups of a unit, and how many a warp takes at once: of many two, so that the ring is not asked for each. */
+/* Groups of a unit, and how many a warp takes at once: of many, or of a sample, two, so that the ring is not asked
+   for each. */
 template <bool SAMPLE> __device__ __forceinline__ int groups_of(const struct unit &u)
 {
     return SAMPLE ? UNIT_ROWS / GROUP_ROWS : (unit_rows(u.counts) + GROUP_ROWS - 1) / GROUP_ROWS;
 }
 
-__device__ __forceinline__ int at_once(int groups)
+template <bool SAMPLE> __device__ __forceinline__ int at_once(int groups)
 {
-    return groups >= WARPS ? 2 : 1;
+    return SAMPLE || groups >= WARPS ? 2 : 1;
+}
+
+/* What *p was before, in shared memory. By one lane: the compiler would have all lanes vote on who it is. */
+__device__ __forceinline__ int shared_add(int *p, int n)
+{
+    int before;
+
+    asm volatile("atom.shared::cta.add.s32 %0, [%1], %2;"
+                 : "=r"(before)
+                 : "r"(shared_at(p)), "r"(n)
+                 : "memory");
+    return before;
 }
 
 /*
@@ -221,9 +234,9 @@ __device__ __forceinline__ enum taken take_group(const struct scan_ring &ring, s
             continue;
         }
         groups = groups_of<SAMPLE>(stage->unit);
-        if (threadIdx.x % 32 == 0) mine = atomicAdd(&stage->next, at_once(groups));
+        if (threadIdx.x % 32 == 0) mine = shared_add(&stage->next, at_once<SAMPLE>(groups));
         *group = __shfl_sync(0xffffffffu, mine, 0);
-        *end = min(*group + at_once(groups), groups);
+        *end = min(*group + at_once<SAMPLE>(groups), groups);
         if (*group < groups) return TAKEN;
     }
 }

@@ -101,84 +101,92 @@ struct piece_place {
  * A warp's rows times queries in fp16. acc[i / 2][i % 2 * 2 + c] of a lane is its i-th row and the c-th of its
  * two queries of each eight.
  */
-template <int BLOCKS, enum layout LAYOUT>
-struct half_operands {
+template <int BLOCKS, layout LAYOUT> struct half_operands {
     uint32_t a[2][2 * BLOCKS][4]; /* [set of 16 rows][step of 16 dimensions][register] */
     float half[4];                /* of each row */
 
-    typedef float number; static constexpr float none = 0; /* what is noted of no hit */
+    typedef float number;
+    static constexpr float none = 0; /* what is noted of no hit */
     static constexpr int blocks = BLOCKS;
     static constexpr int piece_bytes = LAYOUT == SPLIT ? 8 : 16; /* of a query that lie together */
 
     /* Eight dimensions of row lane / 4 + 8 h of a set, as four pairs. */
-    __device__ __forceinline__ void put(int set, int h, int b, const uint32_t (&two)[4]){
-        a[set][2 * b][h] = two[0]; a[set][2 * b][2 + h] = two[1]; a[set][2 * b + 1][h] = two[2];
-        a[set][2 * b + 1][2 + h] = two[3];}
-
-/* Where queries are, and where a piece of one goes: block of 32 dimensions, lane of a quad. */
-static __device__ __forceinline__ const void *query(const struct scan_task &t, int32_t query)
-{
-    return t.d_x + (int64_t)query * (32 * BLOCKS);
-}
-
-static __device__ __forceinline__ struct piece_place place(int piece)
-{
-    bool paired = LAYOUT == PAIRED && 2 * (piece / 8) + 1 < BLOCKS;
-
-    if constexpr (LAYOUT == SPLIT) return {piece / 8, piece % 4 * 16 + piece % 8 / 4 * 8};
-    return {paired ? piece / 8 * 2 + piece % 2 : piece / 4,
-            16 * (paired ? piece % 8 / 2 : piece % 4)};
-}
-
-/* Eight queries: what lanes have of them lies at from[0 ... 32 BLOCKS - 1]. */
-__device__ __forceinline__ void multiply(const uint4 *from, float (&acc)[2][4]) const
-{
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -half[i];
-#pragma unroll
-    for (int b = 0; b < BLOCKS; b++) {
-        uint4 q = from[b * 32];
-
-        scan_mma(acc[0], a[0][2 * b], q.x, q.y);
-        scan_mma(acc[1], a[1][2 * b], q.x, q.y);
-        scan_mma(acc[0], a[0][2 * b + 1], q.z, q.w);
-        scan_mma(acc[1], a[1][2 * b + 1], q.z, q.w);
+    __device__ __forceinline__ void put(int set, int h, int b, const uint32_t (&two)[4])
+    {
+        a[set][2 * b][h] = two[0];
+        a[set][2 * b][2 + h] = two[1];
+        a[set][2 * b + 1][h] = two[2];
+        a[set][2 * b + 1][2 + h] = two[3];
     }
-}
 
-static __device__ __forceinline__ float limit(int32_t bits)
-{
-    return __int_as_float(bits);
-}
+    /* Where queries are, and where a piece of one goes: block of 32 dimensions, lane of a quad. */
+    static __device__ __forceinline__ const void *query(const struct scan_task &t, int32_t query)
+    {
+        return t.d_x + (int64_t)query * (32 * BLOCKS);
+    }
 
-/* What is kept of a hit; and with what its query has for itself it makes e. */
-__device__ __forceinline__ float noted(float sum, float limit, int) const
-{
-    return sum - limit;
-}
+    static __device__ __forceinline__ struct piece_place place(int piece)
+    {
+        bool paired = LAYOUT == PAIRED && 2 * (piece / 8) + 1 < BLOCKS;
 
-static __device__ __forceinline__ float asked(const struct scan_task &t, int32_t query)
-{
-    return t.c.d_tau[query];
-}
+        if constexpr (LAYOUT == SPLIT) return {piece / 8, piece % 4 * 16 + piece % 8 / 4 * 8};
+        return {paired ? piece / 8 * 2 + piece % 2 : piece / 4,
+                16 * (paired ? piece % 8 / 2 : piece % 4)};
+    }
 
-static __device__ __forceinline__ float e(const struct scan_task &, float tau, float past)
-{
-    return fmaxf(tau - past, 0);
-}
+    /* Eight queries: what lanes have of them lies at from[0 ... 32 BLOCKS - 1]. */
+    __device__ __forceinline__ void multiply(const uint4 *from, float (&acc)[2][4]) const
+    {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            acc[i / 2][i % 2 * 2] = acc[i / 2][i % 2 * 2 + 1] = -half[i];
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            uint4 q = from[b * 32];
 
-/* e of row i, of a sample; near is in its limit's place. */
-__device__ __forceinline__ float sample_e(const struct scan_task &, float near, float sum,
-                                          int) const
-{
-    return fmaxf(near - sum, 0);
-}
-}
-;
+            scan_mma(acc[0], a[0][2 * b], q.x, q.y);
+            scan_mma(acc[1], a[1][2 * b], q.x, q.y);
+            scan_mma(acc[0], a[0][2 * b + 1], q.z, q.w);
+            scan_mma(acc[1], a[1][2 * b + 1], q.z, q.w);
+        }
+    }
+
+    static __device__ __forceinline__ float limit(int32_t bits)
+    {
+        return __int_as_float(bits);
+    }
+
+    /* What is kept of a hit; and its query makes e of that. */
+    __device__ __forceinline__ float noted(float sum, float limit, int) const
+    {
+        return sum - limit;
+    }
+
+    struct maker {
+        float tau;
+
+        __device__ __forceinline__ float e(float past) const
+        {
+            return fmaxf(tau - past, 0);
+        }
+    };
+
+    static __device__ __forceinline__ struct maker maker_of(const struct scan_task &t,
+                                                            int32_t query)
+    {
+        return {t.c.d_tau[query]};
+    }
+
+    /* e of row i, of a sample; near is in its limit's place. */
+    __device__ __forceinline__ float sample_e(const struct scan_task &, float near, float sum,
+                                              int) const
+    {
+        return fmaxf(near - sum, 0);
+    }
+};
 
 /* half of a lane's rows: -half is what sums begin at, -inf where there is no row. */
-template <int BLOCKS, enum layout LAYOUT>
+template <int BLOCKS, layout LAYOUT>
 __device__ __forceinline__ void load_halves(const struct scan_task &t, const struct group &g,
                                             half_operands<BLOCKS, LAYOUT> &x)
 {

@@ -85,20 +85,26 @@ template <enum elem E, int GROUPS> struct whole_operands {
         return 2 * sum - (square[i] & 1);
     }
 
-    static __device__ __forceinline__ int asked(const struct scan_task &t, int32_t query)
-    {
-        return t.whole.d_square[query];
-    }
+    struct maker {
+        int square; /* |q|^2 */
+        float scale;
 
-    static __device__ __forceinline__ float e(const struct scan_task &t, int square, int noted)
+        __device__ __forceinline__ float e(int noted) const
+        {
+            return whole_e(square - noted, scale);
+        }
+    };
+
+    static __device__ __forceinline__ struct maker maker_of(const struct scan_task &t,
+                                                            int32_t query)
     {
-        return whole_e(square - noted, t.space->scale);
+        return {t.whole.d_square[query], t.space->scale};
     }
 
     __device__ __forceinline__ float sample_e(const struct scan_task &t, int near, int sum,
                                               int i) const
     {
-        return square[i] == NO_ROW ? INFINITY : e(t, near, noted(sum, 0, i));
+        return square[i] == NO_ROW ? INFINITY : whole_e(near - noted(sum, 0, i), t.space->scale);
     }
 };
 
