@@ -103,9 +103,9 @@ __device__ __forceinline__ uint32_t last_of(uint32_t kth, float margin)
     return last < INFINITY ? __float_as_uint(last) : FARTHEST;
 }
 
-/* The places of a query's candidates up to `last`, as far as there is room; how many there are. By a warp. */
+/* The places of a query's candidates up to `last`, and their e, as far as there is room; how many there are. By a warp. */
 __device__ static int gather_by_warp(const uint64_t *found, int count, uint32_t last, int room,
-                                     uint32_t *place)
+                                     uint32_t *place, float *e)
 {
     unsigned before = (1u << threadIdx.x % 32) - 1;
     int close = 0;
@@ -115,7 +115,10 @@ __device__ static int gather_by_warp(const uint64_t *found, int count, uint32_t 
         unsigned all = __ballot_sync(WARP_ALL, near);
         int at = close + __popc(all & before);
 
-        if (near && at < room) place[at] = key_number(key);
+        if (near && at < room) {
+            place[at] = key_number(key);
+            e[at] = key_value(key);
+        }
         close += __popc(all);
     });
     __syncwarp();
@@ -124,7 +127,8 @@ __device__ static int gather_by_warp(const uint64_t *found, int count, uint32_t 
 
 /* Those within the margin of the k-th; past `room` where not all candidates were kept, too. By a warp. */
 template <int K>
-__device__ static int close_by_warp(const struct answer_task &t, int64_t query, uint32_t *place)
+__device__ static int close_by_warp(const struct answer_task &t, int64_t query, uint32_t *place,
+                                    float *close_e)
 {
     const uint64_t *found = t.c.d_found + query * t.c.cap;
     int count = t.c.d_count[query], k = t.c.k;
@@ -139,7 +143,7 @@ __device__ static int close_by_warp(const struct answer_task &t, int64_t query, 
         least_es<32>(found, count, e);
         last = last_of(keys_bound(e, (uint32_t)k, enough_of(k), team), margin);
     }
-    return gather_by_warp(found, count, last, t.room, place);
+    return gather_by_warp(found, count, last, t.room, place, close_e);
 }
 
 /* As gather_by_warp, by the whole block. */
@@ -260,24 +264,31 @@ __global__ static void __launch_bounds__(WARPS * 32, Source::codes || ROOM > FEW
     uint64_t *key = keys + 2 * warp * t.room; /* (distance, id) */
     uint32_t *place = (uint32_t *)(key + t.room);
     int32_t *list = (int32_t *)(place + t.room);
+    float *e = (float *)list; /* lists are looked up when these have been looked at */
     int64_t n = t.only.d_n ? *t.only.d_n : t.n;
 
     for (int64_t u = (int64_t)blockIdx.x * WARPS + warp; u < n; u += (int64_t)gridDim.x * WARPS) {
         int64_t query = t.only.d_n ? t.only.d_query[u] : u;
-        int close = close_by_warp<K>(t, query, place);
+        int close = close_by_warp<K>(t, query, place, e);
         Source source;
 
         if (close > t.room) {
             if (lane == 0) t.undone.d_query[atomicAdd(t.undone.d_n, 1)] = (int32_t)query;
             continue;
         }
-        for (int i = lane; Source::codes && i < close; i += 32)
-            list[i] = list_of(t.lists.offset, t.nlist, place[i]);
-        __syncwarp();
-        source.begin(t.lists, t.d_q + query * t.d);
-        each_distance<32>(t, source, place, list, close, [=](int i, float exact, vid id) {
-            key[i] = key_of(exact, (uint32_t)id);
-        });
+        if (whole_is(t.c.whole)) {
+            for (int i = lane; i < close; i += 32)
+                key[i] = key_of(whole_distance(e[i], t.space->scale),
+                                (uint32_t)stored_id(t.lists, place[i]));
+        } else {
+            for (int i = lane; Source::codes && i < close; i += 32)
+                list[i] = list_of(t.lists.offset, t.nlist, place[i]);
+            __syncwarp();
+            source.begin(t.lists, t.d_q + query * t.d);
+            each_distance<32>(t, source, place, list, close, [=](int i, float exact, vid id) {
+                key[i] = key_of(exact, (uint32_t)id);
+            });
+        }
         keys_sort_warp<ROOM / 32>(key, close);
         for (int i = lane; i < k; i += 32) {
             bool there = i < close && key_value(key[i]) < INFINITY;

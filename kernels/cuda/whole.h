@@ -48,6 +48,12 @@ __device__ __forceinline__ float whole_e(int distance, float scale)
     return 0.5f * scale * scale * (float)distance;
 }
 
+/* And the distance back: e is exact. */
+__device__ __forceinline__ float whole_distance(float e, float scale)
+{
+    return 2 * e / (scale * scale);
+}
+
 /*
  * What <q, x> - floor(|x|^2 / 2) must be past for e to be at most tau (a distance of WHOLE_DEPTH bytes is less
  * than 2^25). Where |x|^2 is odd half a unit more
