@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/keys.cuh"
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
@@ -56,6 +57,7 @@ __global__ static void choose_sample(const int64_t *offset, const int32_t *probe
                                      int nprobe, const float *square, struct whole w, int64_t n,
                                      struct sample s)
 {
+    chain_begin();
     int64_t query = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = query * s.units;
     bool whole = whole_is(w);
     int unit = 0, left = s.rows;
@@ -141,6 +143,7 @@ template <int HELD> __device__ static float kth_at_most(const float *value, int 
 /* A warp a query. */
 __global__ static void set_bounds(__grid_constant__ const struct bound_task t)
 {
+    chain_begin();
     int64_t query = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
     int rows = t.sample.units * UNIT_ROWS, past = 0;
 
@@ -184,13 +187,14 @@ int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queri
     int rc;
 
     sample_room(&t.sample, q->n, s->lists.stride, w, c->k, &r);
-    choose_sample<<<(unsigned)((q->n + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
-        s->lists.offset, w->d_probe, t.codes ? w->d_near : NULL, w->nprobe, q->rows.d_square,
-        q->whole, q->n, t.sample);
-    if ((rc = cuda_launched(cuda, "choose_sample")) < 0) return rc;
+    if ((rc = chain_launch(cuda, "choose_sample", choose_sample,
+                           (unsigned)((q->n + THREADS - 1) / THREADS), THREADS, 0, s->lists.offset,
+                           w->d_probe, t.codes ? w->d_near : NULL, w->nprobe, q->rows.d_square,
+                           q->whole, q->n, t.sample)) < 0)
+        return rc;
     if ((rc = scan_sample(cuda, s, q, t.sample.d_unit, q->n * t.sample.units, t.sample.d_pair,
                           t.sample.d_e)) < 0)
         return rc;
-    set_bounds<<<(unsigned)((q->n + WARPS - 1) / WARPS), THREADS, 0, cuda->stream>>>(t);
-    return cuda_launched(cuda, "set_bounds");
+    return chain_launch(cuda, "set_bounds", set_bounds, (unsigned)((q->n + WARPS - 1) / WARPS),
+                        THREADS, 0, t);
 }

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "kernels/cuda/best.cuh"
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/distances.cuh"
 #include "kernels/cuda/keys.cuh"
 
@@ -259,6 +260,7 @@ template <class Source, int K, int ROOM>
 __global__ static void __launch_bounds__(WARPS * 32, Source::codes || ROOM > FEW_ROOM ? 6 : 8)
     answer_by_warp(__grid_constant__ const struct answer_task t)
 {
+    chain_begin();
     extern __shared__ uint64_t keys[];
     int warp = (int)(threadIdx.x / 32), lane = (int)(threadIdx.x % 32), k = t.c.k;
     uint64_t *key = keys + 2 * warp * t.room; /* (distance, id) */
@@ -305,6 +307,7 @@ template <class Source, int THREADS>
 __global__ static void __launch_bounds__(THREADS)
     answer_by_block(__grid_constant__ const struct answer_task t)
 {
+    chain_begin();
     extern __shared__ vid ids[];
     float *dist = (float *)(ids + t.room);
     uint32_t *place = (uint32_t *)(dist + t.room);
@@ -371,8 +374,8 @@ static int launch(struct cuda *cuda, void (*kernel)(struct answer_task),
     if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
-    kernel<<<(unsigned)blocks, (unsigned)threads, bytes, cuda->stream>>>(t);
-    return cuda_launched(cuda, "answer_queries");
+    return chain_launch(cuda, "answer_queries", kernel, (unsigned)blocks, (unsigned)threads, bytes,
+                        t);
 }
 
 template <class Source> static int run(struct cuda *cuda, const struct answer_task &t)
@@ -436,6 +439,7 @@ __device__ static void renew_query(const struct answer_task &t, int64_t query, u
 __global__ static void __launch_bounds__(WARPS * 32)
     tighten_by_warps(__grid_constant__ const struct answer_task t)
 {
+    chain_begin();
     int lane = (int)threadIdx.x % 32;
     int64_t first = ((int64_t)blockIdx.x * WARPS + threadIdx.x / 32) * EACH;
 
@@ -457,6 +461,7 @@ __global__ static void __launch_bounds__(WARPS * 32)
 __global__ static void __launch_bounds__(BLOCK)
     tighten_by_blocks(__grid_constant__ const struct answer_task t)
 {
+    chain_begin();
     __shared__ int over[BLOCK], n;
     int64_t first = (int64_t)blockIdx.x * BLOCK, query = first + threadIdx.x;
     bool mine = query < t.n && overflowed(t, query);
@@ -482,9 +487,9 @@ int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct 
     t.again = d_again;
     t.any = d_any;
     if (c->k <= MANY)
-        tighten_by_warps<<<(unsigned)((q->n + WARPS * EACH - 1) / (WARPS * EACH)), WARPS * 32, 0,
-                           cuda->stream>>>(t);
-    else
-        tighten_by_blocks<<<(unsigned)((q->n + BLOCK - 1) / BLOCK), BLOCK, 0, cuda->stream>>>(t);
-    return cuda_launched(cuda, "candidates_tighten");
+        return chain_launch(cuda, "tighten_by_warps", tighten_by_warps,
+                            (unsigned)((q->n + WARPS * EACH - 1) / (WARPS * EACH)), WARPS * 32, 0,
+                            t);
+    return chain_launch(cuda, "tighten_by_blocks", tighten_by_blocks,
+                        (unsigned)((q->n + BLOCK - 1) / BLOCK), BLOCK, 0, t);
 }

@@ -31,6 +31,19 @@ static inline cudaLaunchConfig_t chain_config(const struct cuda *cuda, dim3 grid
     return config;
 }
 
+/* Starts a kernel of the chain; as `<<<grid, threads, shared_bytes>>>` otherwise. */
+template <class... Params, class... Args>
+static inline int chain_launch(struct cuda *cuda, const char *name, void (*kernel)(Params...),
+                               dim3 grid, unsigned threads, size_t shared_bytes,
+                               const Args &...args)
+{
+    cudaLaunchAttribute early;
+    cudaLaunchConfig_t config = chain_config(cuda, grid, threads, shared_bytes, &early);
+    int rc = CU(cudaLaunchKernelEx(&config, kernel, Params(args)...));
+
+    return rc < 0 ? rc : cuda_launched(cuda, name);
+}
+
 __device__ __forceinline__ void chain_wait(void)
 {
 #if __CUDA_ARCH__ >= 900
@@ -43,6 +56,13 @@ __device__ __forceinline__ void chain_next(void)
 #if __CUDA_ARCH__ >= 900
     cudaTriggerProgrammaticLaunchCompletion();
 #endif
+}
+
+/* Of a kernel that does nothing before it waits. */
+__device__ __forceinline__ void chain_begin(void)
+{
+    chain_wait();
+    chain_next();
 }
 
 #endif

@@ -22,6 +22,7 @@
 
 #include <cmath>
 
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/exact.cuh"
 #include "kernels/cuda/exhaustive.h"
 #include "kernels/cuda/keys.cuh"
@@ -170,6 +171,7 @@ template <int K>
 __global__ static void __launch_bounds__(THREADS)
     set_thresholds(__grid_constant__ const struct thresholds t)
 {
+    chain_begin();
     int64_t query = blockIdx.x * (int64_t)WARPS + threadIdx.x / 32;
     uint32_t lane = threadIdx.x % 32, key[K], bound;
     struct keys_warp team;
@@ -191,6 +193,7 @@ __global__ static void __launch_bounds__(THREADS)
 /* A block a query, for any number of groups. */
 __global__ static void set_wide_thresholds(__grid_constant__ const struct thresholds t)
 {
+    chain_begin();
     int64_t query = blockIdx.x, equal;
     const int *score = (const int *)t.best + query * t.groups;
     uint32_t nth = keys_nth(t.groups, t.nprobe, &equal,
@@ -201,17 +204,14 @@ __global__ static void set_wide_thresholds(__grid_constant__ const struct thresh
 
 static int find_thresholds(struct cuda *cuda, const struct thresholds *t)
 {
-    unsigned blocks = (unsigned)((t->rows.n + WARPS - 1) / WARPS);
+    bool wide = t->groups > GROUPS_WARP * 32;
+    auto kernel = t->groups <= 16 * 32   ? set_thresholds<16>
+                  : t->groups <= 32 * 32 ? set_thresholds<32>
+                  : wide                 ? set_wide_thresholds
+                                         : set_thresholds<GROUPS_WARP>;
+    int64_t blocks = wide ? t->rows.n : (t->rows.n + WARPS - 1) / WARPS;
 
-    if (t->groups <= 16 * 32)
-        set_thresholds<16><<<blocks, THREADS, 0, cuda->stream>>>(*t);
-    else if (t->groups <= 32 * 32)
-        set_thresholds<32><<<blocks, THREADS, 0, cuda->stream>>>(*t);
-    else if (t->groups <= GROUPS_WARP * 32)
-        set_thresholds<GROUPS_WARP><<<blocks, THREADS, 0, cuda->stream>>>(*t);
-    else
-        set_wide_thresholds<<<(unsigned)t->rows.n, THREADS, 0, cuda->stream>>>(*t);
-    return cuda_launched(cuda, "set_thresholds");
+    return chain_launch(cuda, "set_thresholds", kernel, (unsigned)blocks, THREADS, 0, *t);
 }
 
 /* What is settled: of queries in their order, from what they collected. */
@@ -358,6 +358,7 @@ template <int MOST>
 __global__ static void __launch_bounds__(THREADS)
     settle_by_warps(__grid_constant__ const struct settling s)
 {
+    chain_begin();
     extern __shared__ uint64_t keys[];
     int warp = (int)threadIdx.x / 32;
     int64_t query = blockIdx.x * (int64_t)WARPS + warp;
@@ -368,6 +369,7 @@ __global__ static void __launch_bounds__(THREADS)
 __global__ static void __launch_bounds__(THREADS)
     settle_by_blocks(__grid_constant__ const struct settling s)
 {
+    chain_begin();
     extern __shared__ uint64_t keys[];
 
     settle_query<THREADS, FOUND_MAX>(s, blockIdx.x, keys);
@@ -385,8 +387,8 @@ static int settle_lists(struct cuda *cuda, const struct settling *s)
     if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
-    kernel<<<(unsigned)((s->rows.n + teams - 1) / teams), THREADS, bytes, cuda->stream>>>(*s);
-    return cuda_launched(cuda, "settle_lists");
+    return chain_launch(cuda, "settle_lists", kernel, (unsigned)((s->rows.n + teams - 1) / teams),
+                        THREADS, bytes, *s);
 }
 
 /* ---- the step ---- */

@@ -18,6 +18,7 @@
  */
 #include "kernels/cuda/rescore.h"
 
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/mma.cuh"
 
 enum { WARPS = 4, THREADS = 32 * WARPS };
@@ -181,6 +182,7 @@ static __device__ int collect_columns(const struct rescoring &r, int64_t row, in
 __global__ static void __launch_bounds__(THREADS, BLOCKS)
     rescore(__grid_constant__ const struct rescoring r)
 {
+    chain_begin();
     __shared__ struct hot hots[WARPS];
     struct hot *hot = hots + threadIdx.x / 32;
     int64_t row = blockIdx.x * (int64_t)WARPS + threadIdx.x / 32;
@@ -211,6 +213,6 @@ int rescore_groups(struct cuda *cuda, const struct rows *x, const struct columns
                           .found = *out};
 
     if (!x->n) return 0;
-    rescore<<<(unsigned)((x->n + WARPS - 1) / WARPS), THREADS, 0, cuda->stream>>>(r);
-    return cuda_launched(cuda, "rescore");
+    return chain_launch(cuda, "rescore", rescore, (unsigned)((x->n + WARPS - 1) / WARPS), THREADS,
+                        0, r);
 }

@@ -20,6 +20,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/keys.cuh"
 #include "kernels/cuda/scan_deep.h"
 #include "kernels/cuda/scan_ring.cuh"
@@ -256,7 +257,8 @@ __device__ __forceinline__ void scan_block(const struct scan_task &t, int stages
     if (threadIdx.x == 0) ring_init(&state);
     next.taken = NOT_YET;
     next.group = next.end = 0;
-    next.source.begin(t, shared);
+    next.source.begin(t, shared); /* of what was there before all of this search */
+    chain_begin();
     __syncthreads();
     scan_groups(t, next, ring, queues + warp);
 }
@@ -268,8 +270,10 @@ __global__ static void __launch_bounds__(THREADS, 1)
 {
     extern __shared__ __align__(128) char shared[];
 
-    if constexpr (!std::is_same_v<Source, Whole>)
+    if constexpr (!std::is_same_v<Source, Whole>) {
+        chain_wait();
         if (whole_is(t.whole)) return scan_block<Whole, SAMPLE>(t, t.whole_stages, shared);
+    }
     scan_block<Source, SAMPLE>(t, t.stages, shared);
 }
 
@@ -306,8 +310,7 @@ template <class Source, class Whole> static int launch_either(struct cuda *cuda,
     if ((rc = CU(
              cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) < 0)
         return rc;
-    kernel<<<cuda->sms, THREADS, bytes, cuda->stream>>>(t);
-    return cuda_launched(cuda, "scan_units");
+    return chain_launch(cuda, "scan_units", kernel, (unsigned)cuda->sms, THREADS, (size_t)bytes, t);
 }
 
 template <class Source> static int launch(struct cuda *cuda, const struct scan_task &t)

@@ -5,6 +5,8 @@
  */
 #include "kernels/cuda/visits.h"
 
+#include "kernels/cuda/chain.cuh"
+
 enum { THREADS = 256, WARPS = THREADS / 32 };
 
 void visits_zeros(struct visits *v, int64_t nlist, struct room *r)
@@ -30,6 +32,7 @@ __device__ __forceinline__ int32_t list_of_pair(const struct visits_of &of, uint
 /* A thread a pair: 4 bytes read, 4 written, an atomic. */
 __global__ static void count_pairs(struct visits_of of, int32_t *count, int32_t *rank)
 {
+    chain_begin();
     uint32_t pairs = (uint32_t)(of.n * of.nprobe), stride = gridDim.x * THREADS;
 
     if (of.d_again && !*of.d_any) return;
@@ -67,6 +70,7 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
                                    int tile, struct visit *visit, int32_t *first,
                                    struct visits_total *total)
 {
+    chain_begin();
     __shared__ unsigned long long base;
     __shared__ int32_t pair_base;
     int64_t list = (int64_t)blockIdx.x * THREADS + threadIdx.x;
@@ -112,6 +116,7 @@ __device__ __forceinline__ int32_t whole_limit_of(const struct visits_of &of, ui
 __global__ static void place_pairs(struct visits_of of, const int32_t *first, const int32_t *rank,
                                    struct pair *pair)
 {
+    chain_begin();
     uint32_t pairs = (uint32_t)(of.n * of.nprobe), stride = gridDim.x * THREADS;
     bool whole = whole_is(of.whole);
 
@@ -133,11 +138,13 @@ int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of,
     int rc;
 
     v->tile = visits_tile(cuda, of->n * of->nprobe, nlist, of->rows);
-    count_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_count, v->d_rank);
-    if ((rc = cuda_launched(cuda, "count_pairs")) < 0) return rc;
-    place_lists<<<(unsigned)((nlist + THREADS - 1) / THREADS), THREADS, 0, cuda->stream>>>(
-        v->d_count, d_offset, nlist, v->tile, v->d_visit, v->d_first, v->d_total);
-    if ((rc = cuda_launched(cuda, "place_lists")) < 0) return rc;
-    place_pairs<<<grid, THREADS, 0, cuda->stream>>>(*of, v->d_first, v->d_rank, v->d_pair);
-    return cuda_launched(cuda, "place_pairs");
+    if ((rc = chain_launch(cuda, "count_pairs", count_pairs, grid, THREADS, 0, *of, v->d_count,
+                           v->d_rank)) < 0)
+        return rc;
+    if ((rc = chain_launch(cuda, "place_lists", place_lists,
+                           (unsigned)((nlist + THREADS - 1) / THREADS), THREADS, 0, v->d_count,
+                           d_offset, nlist, v->tile, v->d_visit, v->d_first, v->d_total)) < 0)
+        return rc;
+    return chain_launch(cuda, "place_pairs", place_pairs, grid, THREADS, 0, *of, v->d_first,
+                        v->d_rank, v->d_pair);
 }

@@ -1,5 +1,7 @@
 #include "kernels/cuda/whole.h"
 
+#include "kernels/cuda/chain.cuh"
+
 enum { THREADS = 256, WARPS = THREADS / 32 };
 
 void whole_room(struct whole *w, int64_t n, int d, struct room *r)
@@ -12,6 +14,7 @@ void whole_room(struct whole *w, int64_t n, int d, struct room *r)
 __global__ static void pack_whole(const float *q, int64_t n, int d, int pitch, int least,
                                   const struct product_facts *space, struct whole w)
 {
+    chain_begin();
     int64_t query = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
     int lane = (int)(threadIdx.x % 32), square = 0;
     /* where scaling is by more than this, e might lose bits to underflow */
@@ -39,7 +42,6 @@ int whole_make(struct cuda *cuda, const struct space *space, enum elem storage, 
     int least = storage == ELEM_I8 ? -128 : 0;
     unsigned blocks = (unsigned)((n + WARPS - 1) / WARPS);
 
-    pack_whole<<<blocks, THREADS, 0, cuda->stream>>>(d_q, n, space->d, whole_pitch(space->d), least,
-                                                     space->d_facts, *w);
-    return cuda_launched(cuda, "pack_whole");
+    return chain_launch(cuda, "pack_whole", pack_whole, blocks, THREADS, 0, d_q, n, space->d,
+                        whole_pitch(space->d), least, space->d_facts, *w);
 }
