@@ -185,15 +185,20 @@ template <int BLOCKS, layout LAYOUT> struct half_operands {
     }
 };
 
-/* half of a lane's rows: -half is what sums begin at, -inf where there is no row. */
+/* half of a lane's rows: -half is what sums begin at, -inf where there is no row. Past the last there is HALVES_PAD. */
 template <int BLOCKS, layout LAYOUT>
 __device__ __forceinline__ void load_halves(const struct scan_task &t, const struct group &g,
                                             half_operands<BLOCKS, LAYOUT> &x)
 {
+    const float *half = t.half + g.row + threadIdx.x % 32 / 4;
+
+    if (!t.half) return; /* they are made up of codes */
 #pragma unroll
     for (int i = 0; i < 4; i++)
-        x.half[i] = t.half && g.has(i) ? __ldg(t.half + g.row + (int)threadIdx.x % 32 / 4 + 8 * i)
-                                       : INFINITY;
+        x.half[i] = __ldg(half + 8 * i);
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        x.half[i] = g.has(i) ? x.half[i] : INFINITY;
 }
 
 /*

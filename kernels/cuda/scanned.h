@@ -22,11 +22,13 @@ struct scan_facts {
     float y_err; /* |y - what fp16 makes of it| at most */
 };
 
+enum { HALVES_PAD = 32 }; /* halves past the last that may be read, whatever they are */
+
 struct scanned {
     struct stored lists;
     const struct space *space; /* of the coarse quantizer */
     struct scan_facts *d_facts;
-    float *d_half;    /* [n]; NULL: kernels recompute it */
+    float *d_half;    /* [n + HALVES_PAD]; NULL: kernels recompute it */
     int float16;      /* tables in fp16 */
     __half *d_books;  /* [KSUB][pitch]: codewords scaled, in fp16, zeros past d; NULL for rows */
     int pitch;        /* of those, in elements */

@@ -170,6 +170,11 @@ static int keeps_halves(const struct lists_desc *desc, const struct search_desc 
     return !desc->m || want->precomputed_tables;
 }
 
+static size_t halves_bytes(int64_t n)
+{
+    return ((size_t)n + HALVES_PAD) * sizeof(float);
+}
+
 size_t cuda_search_bytes(const struct lists_desc *desc, const struct search_desc *want, int threads)
 {
     int d_in = desc->transform ? desc->transform->d_in : desc->d;
@@ -183,7 +188,7 @@ size_t cuda_search_bytes(const struct lists_desc *desc, const struct search_desc
     s.scanned.lists.m = desc->m;
     group = group_size(&s, desc, d_in, transformed);
     return scratch_bytes(&s, desc, d_in, transformed, group) +
-           (keeps_halves(desc, want) ? (size_t)desc->n * sizeof(float) : 0);
+           (keeps_halves(desc, want) ? halves_bytes(desc->n) : 0);
 }
 
 void scratch_free(struct scratch *s, struct cuda *cuda)
@@ -221,7 +226,7 @@ static int settle_halves(struct cuda *cuda, struct lists *l, int keep)
 {
     if (!keep) array_free(cuda, &l->half);
     if (!keep || l->half.ptr) return 0;
-    return array_new(cuda, &l->half, (size_t)l->n * sizeof(float));
+    return array_new(cuda, &l->half, halves_bytes(l->n));
 }
 
 int cuda_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *want)
