@@ -378,6 +378,46 @@ static void test_cuda_search__odd_queries_leave_those_beside_them_alone(void **s
     check_kinds(awkward_queries, shape_of(KIND_SIFT, ELEM_U8, 64, 0), 16, K);
 }
 
+/* Values at the ends of what a byte holds. */
+static void ends_of_bytes(struct rig *r)
+{
+    static const float ends[] = {0, 255, 1, 254, -128, 127, -0.0f, 1};
+    int first = r->s.storage == ELEM_I8 ? 4 : 0, d = r->s.d;
+
+    for (int64_t i = 0; i < r->s.nq; i += 5)
+        for (int j = 0; j < d; j++)
+            row_of(r->q, i, r)[j] = ends[first + (i / 5 + j) % 4];
+}
+
+/* The same, and one query that is just past them, or no whole number: then none is taken for bytes. */
+static void past_bytes(struct rig *r)
+{
+    ends_of_bytes(r);
+    row_of(r->q, 7, r)[0] = r->s.storage == ELEM_I8 ? -129 : 256;
+}
+
+static void half_a_byte(struct rig *r)
+{
+    ends_of_bytes(r);
+    row_of(r->q, r->s.nq - 1, r)[r->s.d - 1] = 0.5f;
+}
+
+static void test_cuda_search__queries_may_be_bytes_or_hardly_none(void **state)
+{
+    void (*twists[])(struct rig * r) = {ends_of_bytes, past_bytes, half_a_byte};
+
+    (void)state;
+    for (int i = 0; i < LENGTH(twists); i++) {
+        struct rig_shape s = shape_of(KIND_SIFT, i % 2 ? ELEM_I8 : ELEM_U8, i ? 128 : 96, 0);
+
+        s.twist = twists[i];
+        s.nq = SOME;
+        check(&s, K);
+        s.elem = s.storage = i % 2 ? ELEM_U8 : ELEM_I8;
+        check(&s, 10);
+    }
+}
+
 /* A few rows a hundred thousand and 1e12 times as long as the others, a few as short. */
 static void outliers(struct rig *r)
 {
@@ -705,6 +745,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__every_nprobe_is_answered),
     cmocka_unit_test(test_cuda_search__batches_of_any_size_have_the_same_answers),
     cmocka_unit_test(test_cuda_search__odd_queries_leave_those_beside_them_alone),
+    cmocka_unit_test(test_cuda_search__queries_may_be_bytes_or_hardly_none),
     cmocka_unit_test(test_cuda_search__norms_may_be_far_apart),
     cmocka_unit_test(test_cuda_search__the_mean_may_be_far_larger_than_the_spread),
     cmocka_unit_test(test_cuda_search__a_bound_may_come_from_part_of_a_list),
