@@ -18,8 +18,8 @@ enum {
 enum { HITS_MANY = 4096 }; /* of a query, if its lists were as near as the sample */
 enum { LONG_ROW = 256 };   /* bytes */
 
-/* The sample's arrays. They fit where candidates will be, which have 8 bytes for each of 16 k places; these
-   take 4.1 for each of 8 k rows. */
+/* The sample's arrays. They fit where candidates will be, which have 8 bytes for each of 16 k places, 2,048 at least;
+   these take 4.1 for each of 4 k rows, or of SAMPLE_MOST. */
 struct sample {
     int rows, units;     /* of a query */
     struct unit *d_unit; /* [n][units] */
@@ -50,8 +50,7 @@ static void sample_room(struct sample *s, int64_t n, int64_t stride, const struc
 }
 
 /*
- * A thread a query: chunks of its lists, the nearest first, until there are enough. Unused units are empty, and
- * at a row that no other is at.
+ * A thread a query: chunks of its lists, the nearest first, until there are enough. Unused units are empty.
  */
 __global__ static void choose_sample(const int64_t *offset, const int32_t *probe, const float *near,
                                      int nprobe, const float *square, struct whole w, int64_t n,

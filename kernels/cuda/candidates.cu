@@ -61,7 +61,7 @@ __device__ __forceinline__ void each_key(const uint64_t *found, int count, Use u
 
 #pragma unroll
         for (int i = 0; i < LOADS; i++)
-            key[i] = at + TEAM * i + rank < count ? __ldg(found + at + TEAM * i + rank) : NO_KEY;
+            key[i] = at + TEAM * i + rank < count ? found[at + TEAM * i + rank] : NO_KEY;
 #pragma unroll
         for (int i = 0; i < LOADS; i++)
             use(key[i]);
@@ -86,7 +86,7 @@ __device__ __forceinline__ void least_es(const uint64_t *found, int count, uint3
         for (int i = 0; i < K; i++) {
             int j = at + TEAM * i + rank;
 
-            e[i] = min(e[i], j < count ? __ldg(high + 2 * (int64_t)j) : NO_BOUND);
+            e[i] = min(e[i], j < count ? high[2 * (int64_t)j] : NO_BOUND);
         }
 }
 

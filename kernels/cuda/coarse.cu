@@ -32,9 +32,7 @@ enum { THREADS = 256, WARPS = THREADS / 32, LANES = 8 };
 enum { WIDE_ROWS = 64 };   /* queries searched exhaustively at once, at most */
 enum { FEW = 8 };          /* queries that are searched exhaustively, whatever nprobe is */
 enum { FOUND_MAX = 8192 }; /* centroids collected for a query, at most: what shared memory sorts */
-enum {
-    FOUND_WARP = 512
-}; /* as many, and a warp's registers sort them; with fewer warps twice as many */
+enum { FOUND_WARP = 512 }; /* as many, and registers of a warp sort them; or twice as many */
 enum { GROUPS_WARP = 64 }; /* groups that a lane keeps in registers, at most */
 
 /*

@@ -293,15 +293,9 @@ static int launch_search(struct cuda *cuda, const struct coarse *c, int64_t bloc
                          const float *d_q, int64_t n, struct undone undone, bool measured,
                          int nprobe, int32_t *d_probe, float *d_near)
 {
-    cudaLaunchAttribute early;
-    cudaLaunchConfig_t config = chain_config(cuda, (unsigned)blocks, WIDE_THREADS, 0, &early);
-    int rc;
-
-    if ((rc = CU(cudaLaunchKernelEx(&config, search_all, c->d_c, c->nlist, c->d, d_q, n, undone,
-                                    measured, c->d_all, nprobe, c->space.d_facts, d_probe,
-                                    d_near))) < 0)
-        return rc;
-    return cuda_launched(cuda, "search_all");
+    return chain_launch(cuda, "search_all", search_all, (unsigned)blocks, WIDE_THREADS, 0, c->d_c,
+                        c->nlist, c->d, d_q, n, undone, measured, c->d_all, nprobe,
+                        c->space.d_facts, d_probe, d_near);
 }
 
 int exhaustive_search(struct cuda *cuda, const struct coarse *c, const float *d_q, int64_t n,
@@ -314,13 +308,9 @@ int exhaustive_few(struct cuda *cuda, const struct coarse *c, const struct queri
                    int32_t *d_probe, float *d_near)
 {
     dim3 grid(cuda_grid(cuda, c->nlist, THREADS / LANES), (unsigned)q->n);
-    cudaLaunchAttribute early;
-    cudaLaunchConfig_t config = chain_config(cuda, grid, THREADS, 0, &early);
-    int rc;
+    int rc = chain_launch(cuda, "measure_lists", measure_lists, grid, THREADS, 0, c->d_c, c->nlist,
+                          c->d, q->d_q, c->d_all);
 
-    if ((rc = CU(cudaLaunchKernelEx(&config, measure_lists, c->d_c, c->nlist, c->d, q->d_q,
-                                    c->d_all))) < 0)
-        return rc;
-    if ((rc = cuda_launched(cuda, "measure_lists")) < 0) return rc;
+    if (rc < 0) return rc;
     return launch_search(cuda, c, q->n, q->d_q, q->n, {}, true, nprobe, d_probe, d_near);
 }

@@ -134,7 +134,7 @@ struct keys_warp {
     }
 };
 
-/* The same of a whole block, a key a thread: what is added is 0 or 1, which a barrier counts. */
+/* The same of a whole block, which has one key a thread (K is 1): what is added is 0 or 1, and a barrier counts. */
 struct keys_block {
     __device__ __forceinline__ uint32_t sum(uint32_t v)
     {

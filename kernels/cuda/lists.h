@@ -27,7 +27,7 @@ struct lists {
     struct buf rows;   /* [n][stride] and ARENA_PAD, aligned to 256 bytes */
     struct buf ids;    /* uint32 [n], int64 [n] where wide_ids */
 
-    struct buf half; /* f32 [n]: scanned.h; empty until it is asked for */
+    struct buf half; /* f32 [n] and HALVES_PAD: scanned.h; empty until it is asked for */
 
     struct fill *fill;
     struct scratch *scratch;

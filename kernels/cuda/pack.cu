@@ -381,6 +381,7 @@ int rows_pack(struct cuda *cuda, const struct space *s, enum elem elem, const vo
     int rc;
 
     find_packers(elem, s->d, &pack, &unused);
+    /* not of the chain: what comes before this has ended when kernels behind it start (exhaustive.cu, walk.cu) */
     if (blocks > 1) {
         forget<<<1, 1, 0, cuda->stream>>>(s->d_facts, true);
         if ((rc = cuda_launched(cuda, "forget")) < 0) return rc;

@@ -128,16 +128,12 @@ int plain_search(struct cuda *cuda, const struct stored *lists, const float *d_q
     int cap = store_cap(k);
     int64_t blocks = cuda->sms * 4;
     size_t bytes = (size_t)cap * (sizeof(vid) + sizeof(float));
-    cudaLaunchAttribute early;
-    cudaLaunchConfig_t config =
-        chain_config(cuda, (unsigned)(n < blocks ? n : blocks), THREADS, bytes, &early);
     int rc;
 
+    if (blocks > n) blocks = n;
     if ((rc = CU(cudaFuncSetAttribute(search_plainly, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
-    if ((rc = CU(cudaLaunchKernelEx(&config, search_plainly, *lists, d_q, n, only, d_probe, nprobe,
-                                    k, cap, *out))) < 0)
-        return rc;
-    return cuda_launched(cuda, "search_plainly");
+    return chain_launch(cuda, "search_plainly", search_plainly, (unsigned)blocks, THREADS, bytes,
+                        *lists, d_q, n, only, d_probe, nprobe, k, cap, *out);
 }

@@ -45,13 +45,13 @@ template <class Rows> struct past_queue {
 /* A query with hits on their way. */
 template <class Rows> struct asked {
     uint64_t *found;
-    int place;
+    uint32_t place;
     typename Rows::maker make; /* of e */
 
     __device__ __forceinline__ void ask(const struct scan_task &t, int32_t query, int hits)
     {
         found = t.c.d_found + (int64_t)query * t.c.cap;
-        place = atomicAdd(t.c.d_count + query, hits);
+        place = (uint32_t)atomicAdd(t.c.d_count + query, hits);
         make = Rows::maker_of(t, query);
     }
 
@@ -59,14 +59,14 @@ template <class Rows> struct asked {
     __device__ __forceinline__ void answer(const struct scan_task &t, typename Rows::number noted,
                                            uint32_t row)
     {
-        if ((uint32_t)place < (uint32_t)t.c.cap) found[place] = key_of(make.e(noted), row);
+        if (place < (uint32_t)t.c.cap) found[place] = key_of(make.e(noted), row);
         place++;
     }
 };
 
 /*
- * The last `n` of `count`, 32 at most, to their queries' candidates: places are asked for at once for all hits of one,
- * and a lane goes through the hits that it has.
+ * The last `n` of `count`, 32 at most, to their queries' candidates: a lane has eight numbers, asks for the places of
+ * all hits of a query at once, and goes through the hits.
  */
 template <class Rows>
 __device__ __noinline__ void send_past(const struct scan_task &t, const past_queue<Rows> *queue,
@@ -111,7 +111,7 @@ note_past(const struct scan_task &t, past_queue<Rows> *queue, int *count, const 
 
     if (!all) return;
     if (past) {
-        typename Rows::number noted[8];
+        __align__(16) typename Rows::number noted[8];
         int at = *count + __popc(all & before);
 
 #pragma unroll

@@ -2,6 +2,7 @@
 #ifndef IVF_SCAN_CUH
 #define IVF_SCAN_CUH
 
+#include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/operand.cuh"
 #include "kernels/cuda/scan.h"
 
@@ -53,31 +54,21 @@ __device__ __forceinline__ struct unit unit_at(const struct scan_task &t, int64_
     struct visit at = t.visit[lo];
     int tiles = (at.pairs + t.tile - 1) / t.tile;
     /* parts and tiles of like sizes, in whole groups of 32 and of eight */
-    int parts = (int)((at.rows + PART_ROWS - 1) / PART_ROWS);
-    int high = (int)((at.rows + parts - 1) / parts + 31) / 32 * 32;
+    int parts = (int)((at.rows - 1) / PART_ROWS) + 1;
+    int high = (int)((at.rows - 1) / (uint32_t)parts + 32) / 32 * 32;
     int per = ((at.pairs + tiles - 1) / tiles + 7) / 8 * 8;
     int part = (int)((i - at.unit) / tiles);
     int first = (int)((i - at.unit) % tiles) * per;
-    int rows = min(high, (int)(at.rows - (uint32_t)part * high));
+    uint32_t before = (uint32_t)part * (uint32_t)high; /* lists may have 2^32 rows */
+    int rows = (int)min((uint32_t)high, at.rows - before);
 
-    return {at.row + (uint32_t)part * high, rows | min(per, at.pairs - first) << 16,
-            at.pair + first, at.list};
+    return {at.row + before, rows | min(per, at.pairs - first) << 16, at.pair + first, at.list};
 }
 
 /* Dimension where the eight begin that a lane of a quad (t) has of block b of 32: 16 of 64 at a time. */
 __device__ __forceinline__ int lane_dim(int b, int t, int blocks)
 {
     return (b | 1) < blocks ? b / 2 * 64 + 16 * t + b % 2 * 8 : 32 * b + 8 * t;
-}
-
-/* acc[16 rows][8 queries] += a[16][16] * b[16][8] */
-__device__ __forceinline__ void scan_mma(float (&acc)[4], const uint32_t (&a)[4], uint32_t b0,
-                                         uint32_t b1)
-{
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(acc[0]), "+f"(acc[1]), "+f"(acc[2]), "+f"(acc[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 #endif

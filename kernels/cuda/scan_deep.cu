@@ -149,8 +149,8 @@ __device__ static void scan_unit(const struct scan_task &t, const struct unit &u
 
 #pragma unroll
                 for (int set = 0; set < 2; set++) {
-                    scan_mma(acc[set][tile], a[set][0], q.x, q.y);
-                    scan_mma(acc[set][tile], a[set][1], q.z, q.w);
+                    mma(acc[set][tile], a[set][0], q.x, q.y);
+                    mma(acc[set][tile], a[set][1], q.z, q.w);
                 }
             }
         }

@@ -9,7 +9,6 @@
 #include <cstddef>
 
 #include "kernels/cuda/scan_source.cuh"
-#include "kernels/cuda/wgmma.cuh"
 
 enum { STAGES_MAX = 8, STAGES_MIN = 3 };
 enum { BLOCK_BYTES = 64 }; /* of a query, that a quad has at once */
@@ -32,7 +31,7 @@ template <class Rows> static constexpr __host__ __device__ int stage_bytes(int t
     return queries_at(tile) + tile * Rows::blocks * BLOCK_BYTES;
 }
 
-/* Where a warp is in the ring: how often it was there before decides between two rounds. */
+/* A place in the ring, in a round: two rounds are told apart, no warp is further from another. */
 struct turn {
     int stage, odd;
 
@@ -80,7 +79,8 @@ struct scan_ring {
     }
 };
 
-/* All lanes at `full` when copies have come, and one when the rest of the stage is written; all threads at `empty`. */
+/* At `full` arrive the filling warp's lanes, with their copies, and one of them when the rest is written; at `empty`
+   all threads. */
 __device__ __forceinline__ void ring_init(struct ring_state *state)
 {
     for (int i = 0; i < STAGES_MAX; i++) {
@@ -92,7 +92,7 @@ __device__ __forceinline__ void ring_init(struct ring_state *state)
 }
 
 /* Whether a barrier's phase of that turn is over, in all lanes. */
-__device__ __forceinline__ bool ring_is(uint32_t barriers, const struct turn &at)
+__device__ __forceinline__ bool phase_is_over(uint32_t barriers, const struct turn &at)
 {
     uint32_t is;
 
@@ -127,7 +127,7 @@ __device__ __forceinline__ void bring_queries(const struct scan_task &t,
                                           piece * Rows::piece_bytes);
 }
 
-/* Which of all units comes next to this block: whole numbers of turns for samples, whoever asks first for lists. */
+/* Which of all units this block comes to next: samples' are dealt out in turns, lists' go to who asks first. */
 __device__ __forceinline__ int64_t next_unit(const struct scan_task &t,
                                              const struct scan_ring &ring)
 {
@@ -171,7 +171,7 @@ __device__ __forceinline__ void try_to_fill(const struct scan_task &t, const str
     int fill = __shfl_sync(0xffffffffu, *(volatile int *)&ring.state->fill, 0), mine = 0;
     struct turn at = {fill >> 1, fill & 1}, after = at;
 
-    if (!ring_is(ring.empty, {at.stage, at.odd ^ 1})) return; /* the round before */
+    if (!phase_is_over(ring.empty, {at.stage, at.odd ^ 1})) return; /* the round before */
     after.next(ring.stages);
     if (threadIdx.x % 32 == 0)
         mine = atomicCAS(&ring.state->fill, fill, after.stage << 1 | after.odd) == fill;
@@ -209,14 +209,15 @@ __device__ __forceinline__ int shared_add(int *p, int n)
 
     asm volatile("atom.shared::cta.add.s32 %0, [%1], %2;"
                  : "=r"(before)
-                 : "r"(shared_at(p)), "r"(n)
+                 : "r"(shared_address(p)), "r"(n)
                  : "memory");
     return before;
 }
 
 /*
- * The next groups there are, if any, the first and the one past the last. By a warp. Stages are filled by several warps at once, so behind the first that has
- * no unit there may be some that have: the ring's, once around.
+ * The next groups there are, if any: the first, and the one past the last. By a warp. Stages are filled by several
+ * warps at once, so behind the first that has no unit there may be some that have: once around the ring. Past that
+ * stages are filled when all have left this one, and units are handed out in order: there are none for them.
  */
 template <bool SAMPLE>
 __device__ __forceinline__ enum taken take_group(const struct scan_ring &ring, struct way *way,
@@ -227,7 +228,7 @@ __device__ __forceinline__ enum taken take_group(const struct scan_ring &ring, s
         int groups, mine = 0;
 
         if (way->ends && way->at.is(way->end)) return ENDED;
-        if (!ring_is(ring.full, way->at)) return NOT_YET;
+        if (!phase_is_over(ring.full, way->at)) return NOT_YET;
         if (!unit_queries(stage->unit.counts)) {
             if (!way->ends) way->end = {way->at.stage, way->at.odd ^ 1};
             way->ends = true;

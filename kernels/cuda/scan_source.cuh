@@ -8,25 +8,22 @@
 #include <cmath>
 
 #include "kernels/cuda/scan.cuh"
+#include "kernels/cuda/wgmma.cuh"
 
 enum { WARPS = 16, THREADS = 32 * WARPS }; /* of a block of the scan */
 enum { GROUP_ROWS = 32 };                  /* that a warp takes at once */
 
 /* ---- asynchronous copies ---- */
 
-__device__ __forceinline__ uint32_t shared_at(const void *p)
-{
-    return (uint32_t)__cvta_generic_to_shared(p);
-}
-
 /* 8 or 16 bytes. */
 template <int BYTES> __device__ __forceinline__ void copy_async(void *to, const void *from)
 {
     if constexpr (BYTES == 16)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_at(to)), "l"(from)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)),
+                     "l"(from)
                      : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_at(to)), "l"(from)
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(to)), "l"(from)
                      : "memory");
 }
 
@@ -144,10 +141,10 @@ template <int BLOCKS, layout LAYOUT> struct half_operands {
         for (int b = 0; b < BLOCKS; b++) {
             uint4 q = from[b * 32];
 
-            scan_mma(acc[0], a[0][2 * b], q.x, q.y);
-            scan_mma(acc[1], a[1][2 * b], q.x, q.y);
-            scan_mma(acc[0], a[0][2 * b + 1], q.z, q.w);
-            scan_mma(acc[1], a[1][2 * b + 1], q.z, q.w);
+            mma(acc[0], a[0][2 * b], q.x, q.y);
+            mma(acc[1], a[1][2 * b], q.x, q.y);
+            mma(acc[0], a[0][2 * b + 1], q.z, q.w);
+            mma(acc[1], a[1][2 * b + 1], q.z, q.w);
         }
     }
 
@@ -434,7 +431,7 @@ template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
 #pragma unroll
         for (int b = 0; b < BLOCKS; b++) {
             int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
-            uint32_t two[4];
+            __align__(8) uint32_t two[4];
             uint16_t *halves = (uint16_t *)two;
 
 #pragma unroll

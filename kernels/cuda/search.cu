@@ -112,9 +112,8 @@ static void group_room(struct scratch *s, const struct lists_desc *desc, int d_i
     s->answers.d_dist = room_take<float>(r, n * s->want.k);
     s->answers.d_ids = room_take<vid>(r, n * s->want.k);
     s->d_again = room_take<int32_t>(r, n);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         s->undone[i].d_query = room_take<int32_t>(r, n);
-    }
 }
 
 /* All arrays where so many queries are taken at once. */
@@ -261,7 +260,7 @@ static int is_sparse(const struct lists *l, int64_t n, int nprobe)
 {
     double sharing = (double)n * nprobe / (double)l->desc.nlist;
 
-    return n <= 64 || sharing < (l->desc.m ? 0.5 : 0.25);
+    return n <= 64 || sharing < (l->desc.m ? 0.5 : 0.25) || l->desc.nlist >= VISITS_LISTS_MAX;
 }
 
 /* Where few queries are shared out among many blocks, each brings k candidates: all that a group has room for. */

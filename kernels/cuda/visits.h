@@ -58,8 +58,9 @@ struct visits {
     struct visits_total *d_total; /* this and d_count are zeros before a search */
 };
 
-/* The most pairs in one batch: their places are 32 bits. */
+/* The most pairs in one batch: their places are 32 bits. And the lists that can be counted beside units. */
 #define VISITS_PAIRS_MAX ((int64_t)1 << 30)
+#define VISITS_LISTS_MAX ((int64_t)1 << 24)
 
 /*
  * Rows are taken once for each tile of queries that visit their list. Large tiles save that where many do, but

@@ -531,7 +531,7 @@ __device__ static void end_share(const struct walk_task &t, const struct store &
         if (base + i < t.c.cap) t.c.d_found[query * t.c.cap + base + i] = s.key[i];
 }
 
-/* Shared memory: the scorer's, then the store. */
+/* Shared memory: the scorer's, then the store. A fresh walk has a query for each block, so that all of them wait. */
 template <class Scorer>
 __global__ static void __launch_bounds__(THREADS, RESIDENT)
     walk_queries(__grid_constant__ const struct walk_task t)
@@ -593,15 +593,12 @@ static int launch(struct cuda *cuda, const struct walk_task &t, int64_t blocks)
 {
     size_t bytes = (Scorer::bytes(t.lists) + 15) / 16 * 16 + (size_t)t.room * sizeof(uint64_t);
     auto kernel = walk_queries<Scorer>;
-    cudaLaunchAttribute early;
-    cudaLaunchConfig_t config = chain_config(cuda, (unsigned)blocks, THREADS, bytes, &early);
     int rc;
 
     if ((rc = CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)
         return rc;
-    if ((rc = CU(cudaLaunchKernelEx(&config, kernel, t))) < 0) return rc;
-    return cuda_launched(cuda, "walk_queries");
+    return chain_launch(cuda, "walk_queries", kernel, (unsigned)blocks, THREADS, bytes, t);
 }
 
 static int run(struct cuda *cuda, const struct scanned *s, const struct walk_task &t,

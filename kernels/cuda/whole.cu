@@ -16,10 +16,10 @@ __global__ static void pack_whole(const float *q, int64_t n, int d, int pitch, i
 {
     chain_begin();
     int64_t query = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
-    int lane = (int)(threadIdx.x % 32), square = 0;
+    int lane = (int)(threadIdx.x % 32);
     /* where scaling is by more than this, e might lose bits to underflow */
     int is = space->scale >= 0x1p-40f && space->scale <= 0x1p40f;
-    uint32_t word = 0;
+    uint32_t word = 0, square = 0;
 
     if (query >= n) return;
     for (int i = 0; i < 4; i++) {
@@ -27,13 +27,13 @@ __global__ static void pack_whole(const float *q, int64_t n, int d, int pitch, i
         int number = (int)x;
 
         is &= (float)number == x && number >= least && number <= least + 255;
-        square += number * number;
+        square += (unsigned)number * (unsigned)number;
         word |= (uint32_t)(number & 255) << 8 * i;
     }
     if (4 * lane < pitch) ((uint32_t *)(w.d_x + query * pitch))[lane] = word;
-    square = (int)__reduce_add_sync(0xffffffffu, (unsigned)square);
+    square = __reduce_add_sync(0xffffffffu, square);
     if (!__all_sync(0xffffffffu, is)) *w.d_not = 1; /* whoever writes */
-    if (lane == 0) w.d_square[query] = square;
+    if (lane == 0) w.d_square[query] = (int32_t)square;
 }
 
 int whole_make(struct cuda *cuda, const struct space *space, enum elem storage, const float *d_q,
