@@ -11,12 +11,10 @@
 #include "kernels/cuda/keys.cuh"
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
-enum {
-    SAMPLE_ANSWERS = 4,
-    SAMPLE_MOST = 1024
-};                         /* times k: rows of a sample, at least; rows that more hits are worth */
-enum { HITS_MANY = 4096 }; /* of a query, if its lists were as near as the sample */
-enum { LONG_ROW = 256 };   /* bytes */
+enum { SAMPLE_ANSWERS = 4 }; /* times k: rows of a sample, at least */
+enum { SAMPLE_MOST = 1024 }; /* rows that are taken so that hits are fewer */
+enum { HITS_MANY = 4096 };   /* of a query, if its lists were as near as the sample */
+enum { LONG_ROW = 256 };     /* bytes */
 
 /* The sample's arrays. They fit where candidates will be, which have 8 bytes for each of 16 k places, 2,048 at least;
    these take 4.1 for each of 4 k rows, or of SAMPLE_MOST. */

@@ -104,7 +104,7 @@ __device__ __forceinline__ uint32_t last_of(uint32_t kth, float margin)
     return last < INFINITY ? __float_as_uint(last) : FARTHEST;
 }
 
-/* The places of a query's candidates up to `last`, and their e, as far as there is room; how many there are. By a warp. */
+/* By a warp: the places of a query's candidates up to `last` and their e, as far as there is room; how many. */
 __device__ static int gather_by_warp(const uint64_t *found, int count, uint32_t last, int room,
                                      uint32_t *place, float *e)
 {

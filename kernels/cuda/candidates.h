@@ -44,7 +44,8 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
 
 /*
  * Enqueues, after a scan: for queries with more candidates than could be kept, the bound that those kept give,
- * and a count of 0: they are to be searched again, and d_again[n] is 1 for them, else 0. *d_any, which is 0 before: 1 where there are any.
+ * and a count of 0: they are to be searched again, and d_again[n] is 1 for them, else 0. *d_any, which is 0
+ * before: 1 where there are any.
  */
 int candidates_tighten(struct cuda *cuda, const struct scanned *s, const struct queries *q,
                        const struct candidates *c, int32_t *d_again, int32_t *d_any);

@@ -48,8 +48,8 @@ enum { RESCORE_LISTS = 500 };
 /* Parts of a lane's columns that are a group each; 0: nprobe is too near the number of groups. */
 static int group_parts(int64_t nlist, int nprobe)
 {
-    if (4 * (int64_t)nprobe <= nlist / WHOLE_COLS) return 1;
-    return 4 * (int64_t)nprobe <= 3 * (nlist / GROUP_COLS) ? WHOLE_PARTS : 0;
+    if (4 * (int64_t)nprobe <= nlist / BAND_COLS) return 1;
+    return 4 * (int64_t)nprobe <= 3 * (nlist / GROUP_COLS) ? BAND_PARTS : 0;
 }
 
 static bool rescores(int64_t nlist, int nprobe)
@@ -63,7 +63,7 @@ static bool rescores(int64_t nlist, int nprobe)
  */
 static int found_cap(int64_t nlist, int nprobe)
 {
-    int parts = group_parts(nlist, nprobe), columns = parts == 1 ? WHOLE_COLS : GROUP_COLS;
+    int parts = group_parts(nlist, nprobe), columns = parts == 1 ? BAND_COLS : GROUP_COLS;
     double share = nprobe * (double)columns / (double)nlist;
     double expected = (double)nlist * (1 - pow(1 - share, 1.0 / columns));
 
@@ -74,17 +74,17 @@ static int found_cap(int64_t nlist, int nprobe)
 /* The most nprobe that has groups of 32, or groups at all. */
 static int64_t most_nprobe(int64_t nlist, int parts)
 {
-    return parts == 1 ? nlist / WHOLE_COLS / 4 : nlist / GROUP_COLS * 3 / 4;
+    return parts == 1 ? nlist / BAND_COLS / 4 : nlist / GROUP_COLS * 3 / 4;
 }
 
 /* Searches may have a smaller nprobe, and so other groups: room for both kinds, which scoring anew
    needs anyway, and for what is found by either, the most that it can want. */
 static void slice_room(struct coarse *c, struct room *r)
 {
-    int64_t wholes = product_wholes(c->columns.tiles);
+    int64_t bands = product_bands(c->columns.tiles);
     int cap = 0;
 
-    for (int parts = 1; parts <= WHOLE_PARTS; parts += WHOLE_PARTS - 1) {
+    for (int parts = 1; parts <= BAND_PARTS; parts += BAND_PARTS - 1) {
         int64_t nprobe = most_nprobe(c->nlist, parts);
         int fit;
 
@@ -94,8 +94,8 @@ static void slice_room(struct coarse *c, struct room *r)
         if (!fit) fit = FOUND_MAX; /* less of it than nprobe can be sorted */
         if (fit > cap) cap = fit;
     }
-    c->best.d_whole = room_take<float>(r, c->slice * wholes);
-    c->best.d_part = room_take<float>(r, c->slice * wholes * WHOLE_PARTS);
+    c->best.d_band = room_take<float>(r, c->slice * bands);
+    c->best.d_part = room_take<float>(r, c->slice * bands * BAND_PARTS);
     c->found.d_column = room_take<int32_t>(r, c->slice * cap);
     c->found.d_score = room_take<float>(r, c->slice * cap);
     c->found.d_count = room_take<int32_t>(r, c->slice);
@@ -408,7 +408,7 @@ static struct group_best wanted_best(const struct coarse *c, int nprobe)
     struct group_best best = c->best;
 
     if (group_parts(c->nlist, nprobe) != 1)
-        best.d_whole = NULL;
+        best.d_band = NULL;
     else if (!rescores(c->nlist, nprobe))
         best.d_part = NULL;
     return best;
@@ -435,8 +435,8 @@ static int search_slice(struct cuda *cuda, struct coarse *c, const float *d_q,
     c->found.d_threshold = c->d_threshold;
     thresholds = {.facts = c->space.d_facts,
                   .rows = *rows,
-                  .best = best.d_whole ? best.d_whole : best.d_part,
-                  .groups = product_wholes(c->columns.tiles) * group_parts(c->nlist, nprobe),
+                  .best = best.d_band ? best.d_band : best.d_part,
+                  .groups = product_bands(c->columns.tiles) * group_parts(c->nlist, nprobe),
                   .nprobe = nprobe,
                   .threshold = c->d_threshold,
                   .count = c->found.d_count};

@@ -112,7 +112,7 @@ static __device__ uint32_t lists_bound(const uint32_t *key, int64_t nlist, int n
     return keys_bound(least, (uint32_t)nprobe, (uint32_t)enough, team);
 }
 
-/* Sorts a few keys, all different, by counting what is before each: two barriers, where bitonic rounds take one each. */
+/* Sorts a few keys, all different, by counting what is before each: two barriers, not one a bitonic round. */
 static __device__ void sort_few(uint64_t *keys, int n)
 {
     bool there = (int)threadIdx.x < n;

@@ -55,9 +55,9 @@ int product_groups(struct cuda *cuda, const struct rows *x, const struct columns
                    const struct group_best *out)
 {
     struct task task = task_of(x, c);
-    int64_t wholes = product_wholes(c->tiles);
+    int64_t bands = product_bands(c->tiles);
 
-    if (!out->d_part) return run(cuda, task, reduce_groups<true, false>{*out, wholes});
-    if (!out->d_whole) return run(cuda, task, reduce_groups<false, true>{*out, wholes});
-    return run(cuda, task, reduce_groups<true, true>{*out, wholes});
+    if (!out->d_part) return run(cuda, task, reduce_groups<true, false>{*out, bands});
+    if (!out->d_band) return run(cuda, task, reduce_groups<false, true>{*out, bands});
+    return run(cuda, task, reduce_groups<true, true>{*out, bands});
 }

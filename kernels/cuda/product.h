@@ -25,10 +25,10 @@
 enum {
     TILE_ROWS = 256, /* of a block's work */
     TILE_COLS = 128,
-    TILE_STEP = 4,   /* columns are padded to a multiple of this many tiles */
-    GROUP_COLS = 8,  /* columns among which best_two does not decide */
-    WHOLE_PARTS = 4, /* groups of a tile that a lane of a quad has; their columns: */
-    WHOLE_COLS = WHOLE_PARTS * GROUP_COLS,
+    TILE_STEP = 4,  /* columns are padded to a multiple of this many tiles */
+    GROUP_COLS = 8, /* columns among which best_two does not decide */
+    BAND_PARTS = 4, /* groups of a tile that a lane of a quad has; their columns: */
+    BAND_COLS = BAND_PARTS * GROUP_COLS,
     MAX_SPLITS = 64, /* parts of the columns that blocks may take apart */
 };
 
@@ -123,15 +123,15 @@ int product_collect(struct cuda *cuda, const struct rows *x, const int32_t *d_ro
                     const int32_t *d_n, const struct columns *c, const struct collected *out);
 
 /*
- * The best score of each group of columns, 0 where none is above that: of the WHOLE_COLS that a lane
+ * The best score of each group of columns, 0 where none is above that: of each band, the BAND_COLS that a lane
  * of a quad has in a tile, and of each GROUP_COLS of these. NULL: not wanted; one of the two is.
  */
 struct group_best {
-    float *d_whole; /* [n][tiles][4] */
-    float *d_part;  /* [n][tiles][4][WHOLE_PARTS]: see part_group */
+    float *d_band; /* [n][tiles][4] */
+    float *d_part; /* [n][tiles][4][BAND_PARTS]: see part_group */
 };
 
-static inline int64_t product_wholes(int64_t tiles)
+static inline int64_t product_bands(int64_t tiles)
 {
     return tiles * 4;
 }
@@ -157,10 +157,10 @@ __device__ static inline float product_offset(const struct product_facts *f)
     return 0.505f * top * top + 1.01f * top * f->row_max;
 }
 
-/* The group that part `part` of a row's whole number `whole` is. */
-__device__ static inline int32_t part_group(int32_t whole, int part)
+/* The group that part `part` of a row's band number `band` is. */
+__device__ static inline int32_t part_group(int32_t band, int part)
 {
-    return whole / 4 * 16 + part * 4 + whole % 4;
+    return band / 4 * 16 + part * 4 + band % 4;
 }
 
 /* The ith column of a group, i < GROUP_COLS; 2 i and 2 i + 1 are neighbours. */

@@ -20,6 +20,22 @@ __device__ __forceinline__ int tile_score(const float (&acc)[64], float2 norm, i
     return __float_as_int(acc[4 * j + 2 * r + i] + (i ? norm.y : norm.x));
 }
 
+/* The best score of a thread's 8 columns of part g of the tile, in each of its rows; 0 where none is above that. */
+__device__ __forceinline__ void part_tops(const float (&acc)[64], const float2 *norm, int g,
+                                          int (&top)[2])
+{
+    top[0] = top[1] = 0;
+#pragma unroll
+    for (int j = 4 * g; j < 4 * g + 4; j++) {
+        float2 two = norm[4 * j];
+
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+            top[r] =
+                __vimax3_s32(top[r], tile_score(acc, two, j, r, 0), tile_score(acc, two, j, r, 1));
+    }
+}
+
 /*
  * The best and the second best group of 8 columns: within a thread 4 neighbouring j. Which of the
  * tile's 4 groups it was takes the place of the score's two lowest bits.
@@ -46,17 +62,9 @@ struct reduce_best_two {
 
 #pragma unroll
         for (int g = 0; g < 4; g++) {
-            int top[2] = {0, 0};
+            int top[2];
 
-#pragma unroll
-            for (int j = 4 * g; j < 4 * g + 4; j++) {
-                float2 two = norm[4 * j];
-
-#pragma unroll
-                for (int r = 0; r < 2; r++)
-                    top[r] = __vimax3_s32(top[r], tile_score(acc, two, j, r, 0),
-                                          tile_score(acc, two, j, r, 1));
-            }
+            part_tops(acc, norm, g, top);
 #pragma unroll
             for (int r = 0; r < 2; r++) {
                 top[r] = (top[r] & ~3) | g;
@@ -103,29 +111,29 @@ struct reduce_best_two {
 };
 
 /*
- * The best score of each group of columns, written: 4 bytes for WHOLE_COLS or GROUP_COLS of them, which
- * are all of one thread. WHOLES, PARTS: which are wanted.
+ * The best score of each group of columns, written: 4 bytes for BAND_COLS or GROUP_COLS of them, which
+ * are all of one thread. BANDS, PARTS: which are wanted.
  */
-template <bool WHOLES, bool PARTS> struct reduce_groups {
+template <bool BANDS, bool PARTS> struct reduce_groups {
     struct group_best out;
-    int64_t wholes; /* of a row */
+    int64_t bands; /* of a row */
 
     static constexpr int shared_bytes = 0;
 
     struct state {
-        int64_t first[2]; /* the row's first whole that is the lane's; -1: there is no such row */
+        int64_t first[2]; /* the row's first band that is the lane's; -1: there is no such row */
     };
 
     __device__ __forceinline__ void begin(state &s, int64_t row, int64_t n, int, char *) const
     {
         for (int r = 0; r < 2; r++)
-            s.first[r] = row + 8 * r < n ? (row + 8 * r) * wholes + threadIdx.x % 4 : -1;
+            s.first[r] = row + 8 * r < n ? (row + 8 * r) * bands + threadIdx.x % 4 : -1;
     }
 
     __device__ __forceinline__ void tile(state &s, const float (&acc)[64], const float2 *norm,
                                          int tile) const
     {
-        constexpr int TOPS = PARTS ? WHOLE_PARTS : 1;
+        constexpr int TOPS = PARTS ? BAND_PARTS : 1;
         int top[2][TOPS] = {};
 
 #pragma unroll
@@ -147,7 +155,7 @@ template <bool WHOLES, bool PARTS> struct reduce_groups {
                 ((int4 *)out.d_part)[at] = make_int4(top[r][0], top[r][1], top[r][2], top[r][3]);
                 top[r][0] = max(__vimax3_s32(top[r][0], top[r][1], top[r][2]), top[r][3]);
             }
-            if constexpr (WHOLES) ((int *)out.d_whole)[at] = top[r][0];
+            if constexpr (BANDS) ((int *)out.d_band)[at] = top[r][0];
         }
     }
 
@@ -318,17 +326,9 @@ struct reduce_collect {
 
 #pragma unroll
         for (int g = 0; g < 4; g++) {
-            int top[2] = {0, 0};
+            int top[2];
 
-#pragma unroll
-            for (int j = 4 * g; j < 4 * g + 4; j++) {
-                float2 two = norm[4 * j];
-
-#pragma unroll
-                for (int r = 0; r < 2; r++)
-                    top[r] = __vimax3_s32(top[r], tile_score(acc, two, j, r, 0),
-                                          tile_score(acc, two, j, r, 1));
-            }
+            part_tops(acc, norm, g, top);
 #pragma unroll
             for (int r = 0; r < 2; r++)
                 hot |= top[r] > s.below[r] ? 1u << (2 * g + r) : 0;

@@ -1,10 +1,10 @@
 /*
  * rescore: the columns past a row's threshold, out of the groups whose best is.
  *
- * Block   WARPS warps, a row each, which takes its groups in rounds of ROUND wholes: (1) those whose
+ * Block   WARPS warps, a row each, which takes its groups in rounds of ROUND bands: (1) those whose
  *         best passes, (2) of these, the parts of GROUP_COLS columns whose best passes, (3) those
- *         columns' scores, BATCH parts at a time. (1) reads WHOLE_COLS columns' 4 bytes, so the
- *         parts' bests, 16 bytes a whole, need not be read but for a few.
+ *         columns' scores, BATCH parts at a time. (1) reads BAND_COLS columns' 4 bytes, so the
+ *         parts' bests, 16 bytes a band, need not be read but for a few.
  * Scores  by mma.sync: a lane has 16 bytes of a column as they lie, and nothing is converted or summed
  *         over lanes. Of these the first and third words are those of row lane / 4 of an operand,
  *         the second and fourth of row lane / 4 + 8; times two columns that have the row's own
@@ -23,21 +23,21 @@
 
 enum { WARPS = 4, THREADS = 32 * WARPS };
 enum { BLOCKS = 5 }; /* at once: with fewer registers ptxas has loads wait for one another */
-enum { LOADS = 16, ROUND = 32 * LOADS }; /* wholes; LOADS: of a lane, on their way at once */
+enum { LOADS = 16, ROUND = 32 * LOADS }; /* bands; LOADS: of a lane, on their way at once */
 enum { BATCH = 4 };                      /* parts: a lane ends up with a column of one */
 enum { STEP = 64 };                      /* of depth: a line of a column, and 10 loads of a lane */
 
 struct rescoring {
     struct rows x, c;  /* c: the columns */
     const float *norm; /* [.]: of columns; 0 where there is no column, whatever its row holds */
-    const int *whole, *part; /* [x.n][wholes], [x.n][wholes][WHOLE_PARTS]: best scores */
-    int64_t wholes;
+    const int *band, *part; /* [x.n][bands], [x.n][bands][BAND_PARTS]: best scores */
+    int64_t bands;
     struct collected found;
 };
 
 /* Of a warp: what passes, by its number in the round. */
 struct hot {
-    uint16_t whole[ROUND], part[ROUND * WHOLE_PARTS];
+    uint16_t band[ROUND], part[ROUND * BAND_PARTS];
 };
 
 /* By the whole warp: what the lanes have that pass, after those n in the list. */
@@ -49,42 +49,42 @@ static __device__ __forceinline__ int append(uint16_t *list, int n, bool pass, i
     return n + __popc(lanes);
 }
 
-/* The wholes from `first` on that pass; how many there are. */
-static __device__ int find_wholes(const struct rescoring &r, int64_t row, int first, int below,
-                                  struct hot *hot)
+/* The bands from `first` on that pass; how many there are. */
+static __device__ int find_bands(const struct rescoring &r, int64_t row, int first, int below,
+                                 struct hot *hot)
 {
-    const int *best = r.whole + row * r.wholes;
+    const int *best = r.band + row * r.bands;
     int lane = (int)(threadIdx.x % 32), score[LOADS], n = 0;
 
 #pragma unroll
     for (int i = 0; i < LOADS; i++) {
         int at = first + 32 * i + lane;
 
-        score[i] = at < r.wholes ? __ldg(best + at) : -1; /* which never passes */
+        score[i] = at < r.bands ? __ldg(best + at) : -1; /* which never passes */
     }
     __syncwarp(); /* what was in the list is read */
 #pragma unroll
     for (int i = 0; i < LOADS; i++)
-        n = append(hot->whole, n, score[i] > below, 32 * i + lane);
+        n = append(hot->band, n, score[i] > below, 32 * i + lane);
     __syncwarp();
     return n;
 }
 
-/* The parts that pass, of these wholes. */
+/* The parts that pass, of these bands. */
 static __device__ int find_parts(const struct rescoring &r, int64_t row, int first, int below,
-                                 struct hot *hot, int wholes)
+                                 struct hot *hot, int bands)
 {
-    const int4 *best = (const int4 *)r.part + row * r.wholes + first;
+    const int4 *best = (const int4 *)r.part + row * r.bands + first;
     int n = 0;
 
-    for (int base = 0; base < wholes; base += 32) {
-        int i = base + (int)(threadIdx.x % 32), whole = hot->whole[min(i, wholes - 1)];
-        int4 score = i < wholes ? __ldg(best + whole) : make_int4(-1, -1, -1, -1);
+    for (int base = 0; base < bands; base += 32) {
+        int i = base + (int)(threadIdx.x % 32), band = hot->band[min(i, bands - 1)];
+        int4 score = i < bands ? __ldg(best + band) : make_int4(-1, -1, -1, -1);
 
-        n = append(hot->part, n, score.x > below, whole * WHOLE_PARTS);
-        n = append(hot->part, n, score.y > below, whole * WHOLE_PARTS + 1);
-        n = append(hot->part, n, score.z > below, whole * WHOLE_PARTS + 2);
-        n = append(hot->part, n, score.w > below, whole * WHOLE_PARTS + 3);
+        n = append(hot->part, n, score.x > below, band * BAND_PARTS);
+        n = append(hot->part, n, score.y > below, band * BAND_PARTS + 1);
+        n = append(hot->part, n, score.z > below, band * BAND_PARTS + 2);
+        n = append(hot->part, n, score.w > below, band * BAND_PARTS + 3);
     }
     __syncwarp();
     return n;
@@ -147,7 +147,7 @@ static __device__ __forceinline__ int32_t hot_group(const struct hot *hot, int i
 {
     int part = hot->part[i];
 
-    return part_group(first + part / WHOLE_PARTS, part % WHOLE_PARTS);
+    return part_group(first + part / BAND_PARTS, part % BAND_PARTS);
 }
 
 /* The columns that pass, of these parts, to the row's room; `found` are there already. How many then. */
@@ -191,9 +191,9 @@ __global__ static void __launch_bounds__(THREADS, BLOCKS)
     if (row >= r.x.n) return;
     int below = collected_below(r.found.d_threshold[row]);
 
-    for (int first = 0; first < r.wholes && found <= r.found.cap; first += ROUND) {
-        int wholes = find_wholes(r, row, first, below, hot);
-        int parts = find_parts(r, row, first, below, hot, wholes);
+    for (int first = 0; first < r.bands && found <= r.found.cap; first += ROUND) {
+        int bands = find_bands(r, row, first, below, hot);
+        int parts = find_parts(r, row, first, below, hot, bands);
 
         found = collect_columns(r, row, first, below, hot, parts, found);
     }
@@ -207,9 +207,9 @@ int rescore_groups(struct cuda *cuda, const struct rows *x, const struct columns
     struct rescoring r = {.x = *x,
                           .c = *plain,
                           .norm = c->d_norm,
-                          .whole = (const int *)best->d_whole,
+                          .band = (const int *)best->d_band,
                           .part = (const int *)best->d_part,
-                          .wholes = product_wholes(c->tiles),
+                          .bands = product_bands(c->tiles),
                           .found = *out};
 
     if (!x->n) return 0;

@@ -44,7 +44,7 @@ __global__ static void count_pairs(struct visits_of of, int32_t *count, int32_t 
 }
 
 /* v's sum over the threads before this one; *total: over all. */
-__device__ static long long scan_block(long long v, long long *total)
+__device__ static long long sum_before(long long v, long long *total)
 {
     __shared__ long long warp_sum[WARPS];
     long long sum = v, before = 0;
@@ -79,8 +79,8 @@ __global__ static void place_lists(const int32_t *count, const int64_t *offset, 
     int64_t parts = (rows + PART_ROWS - 1) / PART_ROWS;
     int64_t tiles = (pairs + tile - 1) / tile;
     long long all, all_pairs;
-    long long before = scan_block((long long)(pairs > 0) << 40 | parts * tiles, &all);
-    long long pairs_before = scan_block(pairs, &all_pairs);
+    long long before = sum_before((long long)(pairs > 0) << 40 | parts * tiles, &all);
+    long long pairs_before = sum_before(pairs, &all_pairs);
 
     if (threadIdx.x == 0) {
         base = atomicAdd(&total->visits_and_units, (unsigned long long)all);
