@@ -357,6 +357,26 @@ static void test_cuda_search__batches_of_any_size_have_the_same_answers(void **s
     }
 }
 
+/* A scan takes them by tiles: of 16 to 128 queries of codes. */
+static void test_cuda_search__a_list_may_have_few_queries_or_hundreds(void **state)
+{
+    static const int nqs[] = {9, 31, 85, 700}, ds[] = {32, 64, 96, 128};
+
+    (void)state;
+    for (int i = 0; i < LENGTH(ds); i++)
+        for (int j = 0; j < LENGTH(nqs); j++) {
+            struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, ds[i], ds[i] / 4);
+            struct rig r;
+
+            s.n = 20000;
+            s.nlist = 8;
+            s.nq = nqs[j];
+            rig_open(&r, &s);
+            rig_check_paths(&r, 10, 4);
+            rig_clear(&r);
+        }
+}
+
 /* Every seventh query is not finite, so large that its distances are not, or far from everything. */
 static void awkward_queries(struct rig *r)
 {
@@ -744,6 +764,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__every_k_is_answered),
     cmocka_unit_test(test_cuda_search__every_nprobe_is_answered),
     cmocka_unit_test(test_cuda_search__batches_of_any_size_have_the_same_answers),
+    cmocka_unit_test(test_cuda_search__a_list_may_have_few_queries_or_hundreds),
     cmocka_unit_test(test_cuda_search__odd_queries_leave_those_beside_them_alone),
     cmocka_unit_test(test_cuda_search__queries_may_be_bytes_or_hardly_none),
     cmocka_unit_test(test_cuda_search__norms_may_be_far_apart),

@@ -5,8 +5,8 @@
  *         times a tile of queries. A warp has a group of 32 rows as operands in registers, and
  *         multiplies them by the unit's queries out of shared memory, eight at a time, by mma.sync. Sums
  *         begin at -half, so that a hit is one comparison with the pair's limit.
- * Waits   The next group is taken before this one is multiplied: its rows, codes or bytes as they are, come
- *         meanwhile, into registers or at least into the L2. Codes are decoded out of codebooks in shared memory.
+ * Waits   The next group is taken before this one is multiplied: its rows come meanwhile, codes into registers, rows as
+ *         they are into the L2. Codes are decoded out of codebooks in shared memory, two images of them.
  * Hits    go to a queue of the warp's own, eight numbers of a lane at once, and from there to their queries'
  *         candidates, 32 of those together.
  * Bytes   Each visited row once for each tile of queries (that is from the L2 after the first), a query
@@ -22,6 +22,7 @@
 
 #include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/keys.cuh"
+#include "kernels/cuda/scan_codes.cuh"
 #include "kernels/cuda/scan_deep.h"
 #include "kernels/cuda/scan_ring.cuh"
 #include "kernels/cuda/scan_whole.cuh"
@@ -30,16 +31,15 @@
 
 enum { STATIC_BYTES = 1024 }; /* of shared memory, more than is not dynamic */
 enum { FILL_EACH = 4 };       /* groups of a unit, one of which sees to the ring */
-enum { QUEUE = 64 };          /* a warp sends 32 when there is no room for 32 more */
 
 /*
  * Of a warp: eight numbers of a lane, one of them past its limit at least, of four rows times two queries; what
- * is not past it is Rows::none.
+ * is not past it is Rows::none. Up to 32 are sent when there is no room for 32 more.
  */
-template <class Rows> struct past_queue {
-    uint4 noted[2][QUEUE]; /* [row][query] */
-    uint32_t row[QUEUE];   /* the first; the others are 8, 16, 24 further */
-    int32_t pair[QUEUE];   /* of the first query; the other's is the next */
+template <class Rows, int ROOM> struct past_queue {
+    uint4 noted[2][ROOM]; /* [row][query] */
+    uint32_t row[ROOM];   /* the first; the others are 8, 16, 24 further */
+    int32_t pair[ROOM];   /* of the first query; the other's is the next */
 };
 
 /* A query with hits on their way. */
@@ -65,18 +65,18 @@ template <class Rows> struct asked {
 };
 
 /*
- * The last `n` of `count`, 32 at most, to their queries' candidates: a lane has eight numbers, asks for the places of
- * all hits of a query at once, and goes through the hits.
+ * The last of `count`, 32 at most, to their queries' candidates: a lane has eight numbers, asks for the places of
+ * all hits of a query at once, and goes through the hits. How many are left.
  */
-template <class Rows>
-__device__ __noinline__ void send_past(const struct scan_task &t, const past_queue<Rows> *queue,
-                                       int count, int n)
+template <class Rows, int ROOM>
+__device__ __noinline__ int send_past(const struct scan_task &t,
+                                      const past_queue<Rows, ROOM> *queue, int count)
 {
     typedef typename Rows::number number;
-    int lane = (int)threadIdx.x % 32, at = count - n + lane;
+    int left = max(count - 32, 0), at = left + (int)threadIdx.x % 32;
 
     __syncwarp();
-    if (lane < n) {
+    if (at < count) {
         const struct pair *pair = t.pair + queue->pair[at];
         uint32_t row = queue->row[at], hits = 0;
         struct asked<Rows> asked[2];
@@ -98,12 +98,13 @@ __device__ __noinline__ void send_past(const struct scan_task &t, const past_que
         }
     }
     __syncwarp(); /* all is read before it is overwritten */
+    return left;
 }
 
 /* What lanes have that is past its limit, into the queue; count: of what is in it. */
-template <class Rows>
+template <class Rows, int ROOM>
 __device__ __forceinline__ void
-note_past(const struct scan_task &t, past_queue<Rows> *queue, int *count, const Rows &x,
+note_past(const struct scan_task &t, past_queue<Rows, ROOM> *queue, int *count, const Rows &x,
           const typename Rows::number (&acc)[2][4], const typename Rows::number (&limit)[2],
           bool past, uint32_t row, int32_t pair)
 {
@@ -126,18 +127,16 @@ note_past(const struct scan_task &t, past_queue<Rows> *queue, int *count, const 
         queue->pair[at] = pair;
     }
     *count += __popc(all);
-    if (*count <= QUEUE - 32) return;
-    send_past(t, queue, *count, 32);
-    *count -= 32;
+    if (*count > ROOM - 32) *count = send_past(t, queue, *count);
 }
 
 /* ---- a group ---- */
 
 /* A group's rows times all queries of its unit, and what is past the limits of it. */
-template <class Rows>
-__device__ __forceinline__ void find_past(const struct scan_task &t, const struct scan_ring &ring,
-                                          const struct scan_stage *stage, past_queue<Rows> *queue,
-                                          int *count, const Rows &x, uint32_t first_row)
+template <class Rows, int ROOM>
+__device__ __forceinline__ void
+find_past(const struct scan_task &t, const struct scan_ring &ring, const struct scan_stage *stage,
+          past_queue<Rows, ROOM> *queue, int *count, const Rows &x, uint32_t first_row)
 {
     int lane = (int)(threadIdx.x % 32), queries = unit_queries(stage->unit.counts);
     uint32_t row = first_row + (uint32_t)lane / 4;
@@ -179,11 +178,20 @@ write_sample(const struct scan_task &t, const struct scan_ring &ring,
 
 /* ---- the kernel ---- */
 
+/* Codebooks leave less room. */
+template <class Source>
+using queue_of = past_queue < typename Source::operands,
+      Source::bytes<100 * 1024 ? 64 : 48>;
+
 /* Shared memory: what the source has, the warps' queues, the ring's stages. */
+template <class Source> static constexpr __host__ __device__ int queues_at(void)
+{
+    return (Source::bytes + 127) / 128 * 128;
+}
+
 template <class Source> static constexpr __host__ __device__ int stages_at(void)
 {
-    return (Source::bytes + 127) / 128 * 128 +
-           WARPS * (int)sizeof(past_queue<typename Source::operands>);
+    return queues_at<Source>() + WARPS * (int)sizeof(queue_of<Source>);
 }
 
 /* The group that a warp comes to next, of those that it has taken, and what of it is on its way. */
@@ -207,8 +215,7 @@ template <class Source, bool SAMPLE> struct ahead {
 /* A warp's way through the ring. */
 template <class Source, bool SAMPLE>
 __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Source, SAMPLE> &next,
-                                            const struct scan_ring &ring,
-                                            past_queue<typename Source::operands> *queue)
+                                            const struct scan_ring &ring, queue_of<Source> *queue)
 {
     struct way way = {};
     typename Source::operands x;
@@ -238,8 +245,8 @@ __device__ __forceinline__ void scan_groups(const struct scan_task &t, ahead<Sou
             find_past(t, ring, stage, queue, &count, x, g.row);
         leave_units(ring, &way);
     }
-    for (; count > 0; count -= 32)
-        send_past(t, queue, count, min(count, 32));
+    while (count > 0)
+        count = send_past(t, queue, count);
 }
 
 template <class Source, bool SAMPLE>
@@ -248,7 +255,7 @@ __device__ __forceinline__ void scan_block(const struct scan_task &t, int stages
     typedef typename Source::operands Rows;
     __shared__ struct ring_state state;
     int warp = (int)threadIdx.x / 32;
-    past_queue<Rows> *queues = (past_queue<Rows> *)(shared + (Source::bytes + 127) / 128 * 128);
+    queue_of<Source> *queues = (queue_of<Source> *)(shared + queues_at<Source>());
     struct scan_ring ring = {
         shared + stages_at<Source>(), stage_bytes<Rows>(t.tile),  stages, t.tile, &state,
         shared_address(state.full),   shared_address(state.empty)};
@@ -284,16 +291,17 @@ template <class Source> static constexpr int shared_bytes(int stages, int tile)
     return stages_at<Source>() + stages * stage_bytes<typename Source::operands>(tile);
 }
 
+template <class Source> static bool fits(const struct cuda *cuda, int stages, int tile)
+{
+    return shared_bytes<Source>(stages, tile) + STATIC_BYTES <= cuda->shared_max;
+}
+
 /* As many stages as there is room for. */
 template <class Source> static int stages_of(const struct cuda *cuda, int tile)
 {
     int stages = STAGES_MAX;
 
-    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_SMALL) + STATIC_BYTES <= SCAN_BYTES,
-                  "small tiles have no room");
-    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_LARGE) + STATIC_BYTES <= LARGE_BYTES,
-                  "large tiles have no room");
-    while (shared_bytes<Source>(stages, tile) + STATIC_BYTES > cuda->shared_max)
+    while (!fits<Source>(cuda, stages, tile))
         stages--;
     return stages;
 }
@@ -315,6 +323,10 @@ template <class Source, class Whole> static int launch_either(struct cuda *cuda,
 
 template <class Source> static int launch(struct cuda *cuda, const struct scan_task &t)
 {
+    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_SMALL) + STATIC_BYTES <= SCAN_BYTES,
+                  "small tiles have no room");
+    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_LARGE) + STATIC_BYTES <= LARGE_BYTES,
+                  "large tiles have no room");
     return launch_either<Source, Source>(cuda, t);
 }
 
@@ -324,14 +336,25 @@ static int launch_bytes(struct cuda *cuda, const struct scan_task &t)
     return launch_either<source_bytes<E, BLOCKS>, source_whole<E, (BLOCKS + 1) / 2>>(cuda, t);
 }
 
+/* With two images of the codebooks where there is room. */
+template <int BLOCKS> static int launch_words(struct cuda *cuda, const struct scan_task &t)
+{
+    typedef source_words<BLOCKS, 1> once;
+    typedef source_words<BLOCKS, 2> twice;
+
+    if constexpr (twice::bytes > once::bytes)
+        if (!fits<twice>(cuda, STAGES_MIN, t.tile)) return launch<once>(cuda, t);
+    return launch_either<twice, twice>(cuda, t);
+}
+
 template <int BLOCKS> static int launch_codes(struct cuda *cuda, const struct scan_task &t)
 {
     int dsub = t.lists.dsub;
 
-    if (dsub == 4) return launch<source_codes<4, true, BLOCKS>>(cuda, t);
-    if (dsub % 4 == 0) return launch<source_codes<4, false, BLOCKS>>(cuda, t);
-    if (dsub % 2 == 0) return launch<source_codes<2, false, BLOCKS>>(cuda, t);
-    return launch<source_codes<1, false, BLOCKS>>(cuda, t);
+    if (dsub == 4) return launch_words<BLOCKS>(cuda, t);
+    if (dsub % 4 == 0) return launch<source_pieces<4, BLOCKS>>(cuda, t);
+    if (dsub % 2 == 0) return launch<source_pieces<2, BLOCKS>>(cuda, t);
+    return launch<source_pieces<1, BLOCKS>>(cuda, t);
 }
 
 template <int BLOCKS> static int launch_blocks(struct cuda *cuda, const struct scan_task &t)

@@ -190,16 +190,11 @@ __device__ __forceinline__ void leave_units(const struct scan_ring &ring, struct
 
 enum taken { TAKEN, NOT_YET, ENDED };
 
-/* Groups of a unit, and how many a warp takes at once: of many, or of a sample, two, so that the ring is not asked
-   for each. */
+enum { AT_ONCE = 2 }; /* groups that a warp takes, so that the ring is not asked for each */
+
 template <bool SAMPLE> __device__ __forceinline__ int groups_of(const struct unit &u)
 {
     return SAMPLE ? UNIT_ROWS / GROUP_ROWS : (unit_rows(u.counts) + GROUP_ROWS - 1) / GROUP_ROWS;
-}
-
-template <bool SAMPLE> __device__ __forceinline__ int at_once(int groups)
-{
-    return SAMPLE || groups >= WARPS ? 2 : 1;
 }
 
 /* What *p was before, in shared memory. By one lane: the compiler would have all lanes vote on who it is. */
@@ -235,9 +230,9 @@ __device__ __forceinline__ enum taken take_group(const struct scan_ring &ring, s
             continue;
         }
         groups = groups_of<SAMPLE>(stage->unit);
-        if (threadIdx.x % 32 == 0) mine = shared_add(&stage->next, at_once<SAMPLE>(groups));
+        if (threadIdx.x % 32 == 0) mine = shared_add(&stage->next, AT_ONCE);
         *group = __shfl_sync(0xffffffffu, mine, 0);
-        *end = min(*group + at_once<SAMPLE>(groups), groups);
+        *end = min(*group + AT_ONCE, groups);
         if (*group < groups) return TAKEN;
     }
 }

@@ -182,17 +182,23 @@ template <int BLOCKS, layout LAYOUT> struct half_operands {
     }
 };
 
-/* half of a lane's rows: -half is what sums begin at, -inf where there is no row. Past the last there is HALVES_PAD. */
+/* half of a lane's rows. Past the last there is HALVES_PAD. */
+__device__ __forceinline__ void fetch_halves(const struct scan_task &t, const struct group &g,
+                                             float (&out)[4])
+{
+    const float *half = t.half + g.row + threadIdx.x % 32 / 4;
+
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        out[i] = __ldg(half + 8 * i);
+}
+
+/* -half is what sums begin at, -inf where there is no row. */
 template <int BLOCKS, layout LAYOUT>
 __device__ __forceinline__ void load_halves(const struct scan_task &t, const struct group &g,
                                             half_operands<BLOCKS, LAYOUT> &x)
 {
-    const float *half = t.half + g.row + threadIdx.x % 32 / 4;
-
-    if (!t.half) return; /* they are made up of codes */
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        x.half[i] = __ldg(half + 8 * i);
+    fetch_halves(t, g, x.half);
 #pragma unroll
     for (int i = 0; i < 4; i++)
         x.half[i] = g.has(i) ? x.half[i] : INFINITY;
@@ -327,173 +333,6 @@ template <enum elem E, int BLOCKS> struct source_floats {
                 x.put(i / 2, i % 2, b, two);
             }
         }
-    }
-};
-
-/*
- * Codes. The codebooks lie code by code, a code's codewords one after the other in fp16; what a lane looks up
- * at once is PIECE dimensions of one codeword. Where these are 4, lanes of neighbouring rows look them up in
- * another order each (the order ^ row % 4), so that the 16 lanes that are served at once hit all
- * banks once. WORDS: dsub is 4, so that four codes are four pieces.
- */
-template <int PIECE, bool WORDS, int BLOCKS> struct source_codes {
-    typedef half_operands<BLOCKS, PAIRED> operands;
-    static constexpr int pitch = (BLOCKS + 1) / 2 * 64; /* books_pitch: 64 or 128 */
-    static constexpr int book_bytes = KSUB * pitch * 2;
-    static constexpr int bytes = book_bytes + 32 * BLOCKS * 2;
-    const __half *books;
-    uint16_t *slice; /* [32 * BLOCKS]: the sub-quantizer of each dimension */
-
-    __device__ void begin(const struct scan_task &t, char *shared)
-    {
-        books = (const __half *)shared;
-        slice = (uint16_t *)(shared + book_bytes);
-        for (int i = (int)threadIdx.x; i < book_bytes / 16; i += THREADS)
-            ((uint4 *)shared)[i] = ((const uint4 *)t.books)[i];
-        for (int j = (int)threadIdx.x; j < 32 * BLOCKS; j += THREADS)
-            slice[j] = (uint16_t)t.slice[j];
-    }
-
-    __device__ __forceinline__ void fetch(const struct scan_task &t, const struct group &g)
-    {
-        prefetch_rows(t, g);
-    }
-
-    /*
-     * N (2 or 4) pieces of four dimensions, of the codes in a word; first: bytes from where a codeword begins to the
-     * lane's first piece, a multiple of 8 N, and `beyond` more. Piece i ^ turn is the i-th to be looked up.
-     */
-    template <int N>
-    __device__ __forceinline__ void look_up(uint32_t word, uint32_t first, int beyond,
-                                            uint2 (&out)[4]) const
-    {
-        uint32_t turn = threadIdx.x / 4 % N, mine = first + 8 * turn;
-        uint2 got[N];
-
-        word = __byte_perm(word, 0, 0x3210 ^ turn * 0x1111);
-#pragma unroll
-        for (uint32_t i = 0; i < N; i++) {
-            uint32_t code = __byte_perm(word, 0, 0x4404 | i << 4); /* times 256 */
-
-            got[i] = *(const uint2 *)((const char *)books + beyond +
-                                      ((code / (128 / pitch) | mine) ^ 8 * i));
-        }
-        /* back, a bit of turn at a time */
-#pragma unroll
-        for (int bit = 1; bit < N; bit *= 2) {
-            bool other = turn & bit;
-
-#pragma unroll
-            for (int i = 0; i < N; i++) {
-                if (i & bit) continue;
-                uint2 low = got[i], high = got[i ^ bit];
-
-                got[i] = other ? high : low;
-                got[i ^ bit] = other ? low : high;
-            }
-        }
-#pragma unroll
-        for (int i = 0; i < N; i++)
-            out[i] = got[i];
-    }
-
-    /* Of 64 dimensions a lane has 16 (lane_dim), four codes; of the last 32 of an odd number of blocks 8. */
-    __device__ __forceinline__ void load_words(const uint8_t *code, int i, operands &x) const
-    {
-        uint32_t quad = threadIdx.x % 4;
-        uint32_t words[(BLOCKS + 1) / 2];
-
-#pragma unroll
-        for (int b = 0; b + 1 < BLOCKS; b += 2)
-            words[b / 2] = __ldg((const uint32_t *)(code + 4 * quad) + 2 * b);
-        if constexpr (BLOCKS % 2)
-            words[BLOCKS / 2] = __ldg((const uint16_t *)(code + 2 * quad) + 4 * (BLOCKS - 1));
-#pragma unroll
-        for (int b = 0; b < BLOCKS; b += 2) {
-            uint2 piece[4];
-
-            if (b + 1 < BLOCKS) {
-                look_up<4>(words[b / 2], 32 * quad, 64 * b, piece);
-                const uint32_t high[4] = {piece[2].x, piece[2].y, piece[3].x, piece[3].y};
-
-                x.put(i / 2, i % 2, b + 1, high);
-            } else {
-                look_up<2>(words[b / 2], 16 * quad, 64 * b, piece);
-            }
-            const uint32_t low[4] = {piece[0].x, piece[0].y, piece[1].x, piece[1].y};
-
-            x.put(i / 2, i % 2, b, low);
-        }
-    }
-
-    __device__ __forceinline__ void load_pieces(const uint8_t *code, int i, operands &x) const
-    {
-#pragma unroll
-        for (int b = 0; b < BLOCKS; b++) {
-            int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
-            __align__(8) uint32_t two[4];
-            uint16_t *halves = (uint16_t *)two;
-
-#pragma unroll
-            for (int j = 0; j < 8; j += PIECE) {
-                const __half *from = books + code[slice[at + j]] * pitch + at + j;
-
-                if constexpr (PIECE == 4)
-                    *(uint2 *)(halves + j) = *(const uint2 *)from;
-                else if constexpr (PIECE == 2)
-                    *(uint32_t *)(halves + j) = *(const uint32_t *)from;
-                else
-                    halves[j] = *(const uint16_t *)from;
-            }
-            x.put(i / 2, i % 2, b, two);
-        }
-    }
-
-    /* Of four rows, by the four lanes that have each: |y|^2 / 2 + <c', y>. */
-    __device__ void recompute_halves(const struct scan_task &t, const struct group &g,
-                                     operands &x) const
-    {
-        const float *c = t.lists.coarse + (int64_t)g.list * t.lists.d;
-        float scale = t.space->scale, sum[4] = {};
-
-#pragma unroll
-        for (int b = 0; b < BLOCKS; b++) {
-            int at = lane_dim(b, (int)threadIdx.x % 4, BLOCKS);
-
-#pragma unroll
-            for (int j = 0; j < 8; j++) {
-                float mid = at + j < t.lists.d ? (c[at + j] - t.centre[at + j]) * scale : 0;
-
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    uint32_t two = x.a[i / 2][2 * b + j / 4][i % 2 + j / 2 % 2 * 2];
-                    float2 y = __half22float2(*(const __half2 *)&two);
-                    float mine = j % 2 ? y.y : y.x;
-
-                    sum[i] = fmaf(mine, fmaf(0.5f, mine, mid), sum[i]);
-                }
-            }
-        }
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 1);
-            sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], 2);
-            x.half[i] = g.has(i) ? sum[i] : INFINITY;
-        }
-    }
-
-    __device__ __forceinline__ void load(const struct scan_task &t, const struct group &g,
-                                         operands &x)
-    {
-        load_halves(t, g, x);
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if constexpr (WORDS)
-                load_words(g.at(t, i), i, x);
-            else
-                load_pieces(g.at(t, i), i, x);
-        }
-        if (!t.half) recompute_halves(t, g, x);
     }
 };
 

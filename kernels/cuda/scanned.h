@@ -35,10 +35,13 @@ struct scanned {
     int32_t *d_slice; /* [depth]: the sub-quantizer of each dimension, in range past d too */
 };
 
-/* Elements from one code to the next: whole lines of shared memory. */
+/* Up to 128 dimensions, bytes from one code to the next: a code is a byte of an address. And bytes of all. */
+enum { BOOK_PITCH = 256, BOOK_BYTES = KSUB * BOOK_PITCH };
+
+/* In elements, of any depth. */
 static inline int books_pitch(int depth)
 {
-    return (depth + 63) / 64 * 64;
+    return (depth * 2 + BOOK_PITCH - 1) / BOOK_PITCH * (BOOK_PITCH / 2);
 }
 
 /* All arrays but d_half out of a room: d and m of the lists are known. */

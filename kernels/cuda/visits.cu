@@ -137,7 +137,7 @@ int visits_make(struct cuda *cuda, struct visits *v, const struct visits_of *of,
     unsigned grid = cuda_grid(cuda, of->n * of->nprobe, THREADS);
     int rc;
 
-    v->tile = visits_tile(cuda, of->n * of->nprobe, nlist, of->rows);
+    v->tile = visits_tile(cuda, of->n * of->nprobe, nlist, of->rows, of->d_near != NULL);
     if ((rc = chain_launch(cuda, "count_pairs", count_pairs, grid, THREADS, 0, *of, v->d_count,
                            v->d_rank)) < 0)
         return rc;

@@ -64,16 +64,20 @@ struct visits {
 
 /*
  * Rows are taken once for each tile of queries that visit their list. Large tiles save that where many do, but
- * fewer of them are in a block's shared memory at once, which short lists want.
+ * fewer of them are in a block's shared memory at once, which short lists want; and so do codes, whose
+ * codebooks take most of it.
  */
 enum { LARGE_BYTES = 208 * 1024 }; /* of shared memory that a scan of large tiles needs */
-static inline int visits_tile(const struct cuda *cuda, int64_t pairs, int64_t nlist, int64_t rows)
+static inline int visits_tile(const struct cuda *cuda, int64_t pairs, int64_t nlist, int64_t rows,
+                              bool codes)
 {
-    int64_t often = nlist * TILE_SMALL * 3 / 4, very = 4 * nlist * TILE_SMALL;
+    int64_t each = pairs / nlist; /* queries that visit a list */
 
+    if (codes && each < TILE_SMALL * 3 / 8) return each < TILE_SMALL / 8 ? TILE_SMALL / 4 : TILE_SMALL / 2;
     if (cuda->shared_max < LARGE_BYTES) return TILE_SMALL;
-    return pairs > very || (pairs > often && rows > nlist * PART_ROWS / 2) ? TILE_LARGE
-                                                                           : TILE_SMALL;
+    return each > 4 * TILE_SMALL || (each > TILE_SMALL * 3 / 4 && rows > nlist * PART_ROWS / 2)
+               ? TILE_LARGE
+               : TILE_SMALL;
 }
 
 /* What of it has to be zeros, and the rest. */
