@@ -38,7 +38,7 @@ struct bench_work {
 };
 
 struct bench_job {
-    char name[80];
+    char name[100];
     struct bench_work work;
     int repeats, warm; /* timed runs; runs before them */
     int64_t times;     /* what a run does so often that one is too short; 0: once. Times and work

@@ -100,6 +100,26 @@ static int search100m(struct bench *t, struct sets *sets)
     return bench_search(t, &sets->u8, size);
 }
 
+/* With long lists and with short ones. */
+static int crossover(struct bench *t, struct sets *sets)
+{
+    struct bench_search_size size = {
+        .n = 10000000,
+        .nlist = 16384,
+        .nt = 1000000,
+        .k = 10,
+        .indexes = {{.storage = ELEM_U8, .ways = 1},
+                    {.storage = ELEM_F32, .ways = 1},
+                    {.m = 32, .ways = 1}},
+    };
+    int rc;
+
+    if ((rc = bench_search(t, &sets->u8, size)) < 0) return rc;
+    size.n = 1000000;
+    size.nlist = 4096;
+    return bench_search(t, &sets->u8, size);
+}
+
 static int searchfloat(struct bench *t, struct sets *sets)
 {
     const struct bench_search_size size = {
@@ -154,6 +174,7 @@ static const struct section {
     {"search",      NULL,             search     },
     {"search1m",    NULL,             search1m   },
     {"searchfloat", NULL,             searchfloat},
+    {"crossover",   NULL,             crossover  },
     {"float",       NULL,             floats     },
     {"bytes",       NULL,             bytes      },
     {"add100m",     NULL,             add100m    },

@@ -6,11 +6,14 @@
 #include "engine/ivf.h"
 #include "engine/measure.h"
 #include "engine/truth.h"
+#include "kernels/cuda/search.h"
 #include "tests/bench_sections.h"
+
+#pragma weak cuda_search_force /* of builds that have CUDA */
 
 enum { ITERATIONS = 10, SEED = 1234, REPEATS = 10, WARM = 2 };
 enum { QUERIES = 10000, JUDGED = 1000, RECALL_AT = 10 };
-enum { BATCHES = 100 }; /* that a run takes, where they are small */
+enum { BATCHES = 100, WAYS_BATCHES = 8 }; /* that a run takes, where they are small */
 
 struct search_job {
     const struct bench *t;
@@ -23,6 +26,7 @@ struct search_job {
     int64_t judged;
     int64_t batch, batches; /* queries in each; of a run */
     int k, nprobe;
+    enum search_path path;
     float *dist; /* [nq][k] */
     vid *ids;    /* [nq][k] */
     char note[80];
@@ -163,6 +167,8 @@ static struct bench_work search_work(const struct search_job *job)
 
 static void name_line(const struct search_job *job, struct bench_job *line)
 {
+    static const char *const ways[] = {
+        [SEARCH_BY_QUERY] = ", by query", [SEARCH_BY_LIST] = ", by list"};
     size_t cap = sizeof line->name;
     char key[32];
     int at;
@@ -175,7 +181,9 @@ static void name_line(const struct search_job *job, struct bench_job *line)
         at +=
             snprintf(line->name + at, cap - (size_t)at, ", %s rows", elem_name(job->desc.storage));
     if (job->batch < job->set->nq)
-        snprintf(line->name + at, cap - (size_t)at, ", batch %lld", (long long)job->batch);
+        at += snprintf(line->name + at, cap - (size_t)at, ", batch %lld", (long long)job->batch);
+    if (job->path != SEARCH_AUTO)
+        snprintf(line->name + at, cap - (size_t)at, "%s", ways[job->path]);
 }
 
 /* All queries at once, or some of them in batches: a line of one search. */
@@ -209,6 +217,32 @@ static int measure_batches(struct search_job *job, int nprobe)
     return rc;
 }
 
+/* Either way, from where a list is hardly ever visited to where it is by two queries. */
+static int measure_ways(struct search_job *job)
+{
+    static const int nprobes[] = {1, 8, 32, 128, 1024};
+    struct backend *b = job->t->b;
+    int rc = 0;
+
+    if (!cuda_search_force || strcmp(b->ops->name, "cuda") != 0) {
+        bench_say("    %s has one way of searching", b->ops->name);
+        return 0;
+    }
+    for (int i = 0; i < 5; i++)
+        for (int64_t batch = 1; batch <= job->set->nq && rc == 0; batch *= 2) {
+            double each = (double)batch * nprobes[i] / (double)job->desc.nlist;
+
+            if (each < 0.03 || each > 2) continue;
+            for (job->path = SEARCH_BY_QUERY; job->path <= SEARCH_BY_LIST && rc == 0; job->path++) {
+                cuda_search_force(b, job->path, 0);
+                rc = measure(job, batch, smaller(WAYS_BATCHES, job->set->nq / batch), nprobes[i]);
+            }
+        }
+    job->path = SEARCH_AUTO;
+    cuda_search_force(b, SEARCH_AUTO, 0);
+    return rc;
+}
+
 static int search_one(struct search_job *job, const struct bench_searched *index, int64_t nt)
 {
     int first = !job->coarse, rc;
@@ -222,6 +256,7 @@ static int search_one(struct search_job *job, const struct bench_searched *index
 
         if ((rc = measure(job, job->set->nq, 1, nprobe)) == 0) rc = write_answers(job);
     }
+    if (rc == 0 && index->ways) rc = measure_ways(job);
     if (rc == 0 && index->batched)
         rc = measure_batches(job, (int)smaller(index->batched, job->desc.nlist));
     ivf_free(job->ix);
@@ -245,7 +280,8 @@ int bench_search(struct bench *t, struct bench_set *set, struct bench_search_siz
     if (!(job.dist = mem_new(nq * job.k, sizeof *job.dist))) goto out;
     if (!(job.ids = mem_new(nq * job.k, sizeof *job.ids))) goto out;
     if ((rc = find_truth(&job)) < 0) goto out;
-    for (int i = 0; i < BENCH_INDEXES && size.indexes[i].nprobes[0] && rc == 0; i++)
+    for (int i = 0;
+         i < BENCH_INDEXES && (size.indexes[i].nprobes[0] || size.indexes[i].ways) && rc == 0; i++)
         rc = search_one(&job, size.indexes + i, bench_scaled(t, size.nt, 1000));
 out:
     job_clear(&job);

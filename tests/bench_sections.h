@@ -50,8 +50,9 @@ enum { BENCH_NPROBES = 5, BENCH_INDEXES = 3 };
 struct bench_searched {
     int m; /* 0: Flat */
     enum elem storage;
-    int nprobes[BENCH_NPROBES]; /* 0 ends them; of an index that is none, the first is */
-    int batched;                /* an nprobe for batches of 1, 10, 100, 1,000; 0: none */
+    int nprobes[BENCH_NPROBES]; /* 0 ends them */
+    int ways; /* whether batches are searched by list and by query; of no index: neither this nor nprobes */
+    int batched; /* an nprobe for batches of 1, 10, 100, 1,000; 0: none */
 };
 struct bench_search_size {
     int64_t n, nlist, nt;
