@@ -2,10 +2,18 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/rand.h"
+#include "kernels/cuda/search.h"
 #include "kernels/kernels.h"
 #include "tests/testing.h"
+
+/*
+ * In the library only where the build has CUDA and its search has paths to choose from; there it has
+ * to be beside something that is linked anyhow: a weak name fetches nothing.
+ */
+#pragma weak cuda_search_force
 
 const char *made_name(enum made_kind kind)
 {
@@ -163,6 +171,13 @@ struct backend *made_backend(int threads)
 
     CHECK_OK(open_backend(&b, threads));
     return b;
+}
+
+int made_search_path(struct backend *b, int path, int cap)
+{
+    if (!cuda_search_force || strcmp(b->ops->name, "cuda") != 0) return 0;
+    cuda_search_force(b, path, cap);
+    return 1;
 }
 
 int made_missing(void)

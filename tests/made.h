@@ -38,6 +38,12 @@ struct backend *made_backend(int threads);
 int made_on_cpu(void); /* whether it is the CPU's */
 
 /*
+ * Searches of b go by path (enum search_path of kernels/cuda/search.h) from here on, and keep cap candidates of a
+ * query at most, 0: as many as they like. Where b has no such choice nothing changes, and 0 comes back.
+ */
+int made_search_path(struct backend *b, int path, int cap);
+
+/*
  * The program's main where tests use made_backend: as TESTING_MAIN but that, where this machine or
  * this build has no such backend, it says so and exits with 77, which ctest shows as skipped.
  */

@@ -3,16 +3,10 @@
 #include <stdlib.h>
 
 #include "engine/synthetic.h"
-#include "kernels/cuda/search.h"
 #include "kernels/kernels.h"
+#include "tests/made.h"
 #include "tests/ref.h"
 #include "tests/testing.h"
-
-/*
- * In the library only where the build has CUDA and its search has paths to choose from; there it has
- * to be beside something that is linked anyhow: a weak name fetches nothing.
- */
-#pragma weak cuda_search_force
 
 enum { FEW = 33 };                 /* queries of a sparse batch */
 enum { BLOCK_BYTES = 64 << 20 };   /* of rows handed to lists_add at once */
@@ -61,8 +55,7 @@ struct backend *rig_device(void)
 
 int rig_force(int path, int cap)
 {
-    if (!cuda_search_force || strcmp(device->ops->name, "cuda") != 0) return 0;
-    cuda_search_force(device, path + 1, cap);
+    if (!made_search_path(device, path + 1, cap)) return 0;
     snprintf(path_text, sizeof path_text, "path %d cap %d", path, cap);
     return 1;
 }

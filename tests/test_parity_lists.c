@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/base/rand.h"
+#include "kernels/cuda/search.h"
 #include "tests/made.h"
 #include "tests/ref.h"
 #include "tests/testing.h"
@@ -242,11 +243,26 @@ static void check_batch(const struct rig *r, int64_t from, int64_t to, int k, in
     testing_guarded_free(ids);
 }
 
-/* Few and many lists, few and many answers; all queries again and again, some, one, none. */
+/* Few and many answers; all queries again and again, some, one, none. */
+static void check_batches(const struct rig *r, int nprobe, const float *want, const vid *ids,
+                          int k_max)
+{
+    const int ks[] = {1, 10, k_max};
+    int64_t nq = r->s.nq;
+
+    for (int k = 0; k < LENGTH(ks); k++)
+        if (ks[k] <= k_max) check_batch(r, 0, nq, ks[k], nprobe, want, ids, k_max);
+    check_batch(r, 0, 0, k_max, nprobe, want, ids, k_max);
+    check_batch(r, nq / 2, nq, k_max, nprobe, want, ids, k_max);
+    for (int64_t i = 4; i < nq && i < 7; i++)
+        check_batch(r, i, i + 1, k_max, nprobe, want, ids, k_max);
+}
+
+/* Few and many lists; as the backend likes, and list by list, which it would not like of so few. */
 static void check_searches(const struct rig *r, int k_max)
 {
     const struct shape *s = &r->s;
-    const int nprobes[] = {1, 3, (int)s->nlist}, ks[] = {1, 10, k_max};
+    const int nprobes[] = {1, 3, (int)s->nlist};
     float *want = array(s->nq * k_max, sizeof *want);
     vid *ids = array(s->nq * k_max, sizeof *ids);
 
@@ -255,12 +271,10 @@ static void check_searches(const struct rig *r, int k_max)
         if (nprobes[p] > s->nlist) continue;
         ref_search(r->q, s->nq, r->y, r->list, s->n, r->c, s->nlist, s->d, k_max, nprobes[p], want,
                    ids);
-        for (int k = 0; k < LENGTH(ks); k++)
-            if (ks[k] <= k_max) check_batch(r, 0, s->nq, ks[k], nprobes[p], want, ids, k_max);
-        check_batch(r, 0, 0, k_max, nprobes[p], want, ids, k_max);
-        check_batch(r, s->nq / 2, s->nq, k_max, nprobes[p], want, ids, k_max);
-        for (int64_t i = 4; i < s->nq && i < 7; i++)
-            check_batch(r, i, i + 1, k_max, nprobes[p], want, ids, k_max);
+        check_batches(r, nprobes[p], want, ids, k_max);
+        if (made_search_path(r->b, SEARCH_BY_LIST, 0))
+            check_batches(r, nprobes[p], want, ids, k_max);
+        made_search_path(r->b, SEARCH_AUTO, 0);
     }
     free(want);
     free(ids);

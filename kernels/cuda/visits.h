@@ -73,7 +73,8 @@ static inline int visits_tile(const struct cuda *cuda, int64_t pairs, int64_t nl
 {
     int64_t each = pairs / nlist; /* queries that visit a list */
 
-    if (codes && each < TILE_SMALL * 3 / 8) return each < TILE_SMALL / 8 ? TILE_SMALL / 4 : TILE_SMALL / 2;
+    if (codes && each < TILE_SMALL * 3 / 8)
+        return each < TILE_SMALL / 8 ? TILE_SMALL / 4 : TILE_SMALL / 2;
     if (cuda->shared_max < LARGE_BYTES) return TILE_SMALL;
     return each > 4 * TILE_SMALL || (each > TILE_SMALL * 3 / 4 && rows > nlist * PART_ROWS / 2)
                ? TILE_LARGE
