@@ -217,29 +217,38 @@ static int measure_batches(struct search_job *job, int nprobe)
     return rc;
 }
 
-/* Either way, from where a list is hardly ever visited to where it is by two queries. */
-static int measure_ways(struct search_job *job)
+/* Batches of a size, by query and by list. */
+static int measure_both(struct search_job *job, int64_t batch, int nprobe)
 {
-    static const int nprobes[] = {1, 8, 32, 128, 1024};
     struct backend *b = job->t->b;
     int rc = 0;
 
-    if (!cuda_search_force || strcmp(b->ops->name, "cuda") != 0) {
-        bench_say("    %s has one way of searching", b->ops->name);
+    for (job->path = SEARCH_BY_QUERY; job->path <= SEARCH_BY_LIST && rc == 0; job->path++) {
+        cuda_search_force(b, job->path, 0);
+        rc = measure(job, batch, smaller(WAYS_BATCHES, job->set->nq / batch), nprobe);
+    }
+    job->path = SEARCH_AUTO;
+    cuda_search_force(b, SEARCH_AUTO, 0);
+    return rc;
+}
+
+/* From where a list is hardly ever visited to where it is by two queries. */
+static int measure_ways(struct search_job *job)
+{
+    static const int nprobes[] = {1, 8, 32, 128, 1024};
+    const char *backend = job->t->b->ops->name;
+    int rc = 0;
+
+    if (!cuda_search_force || strcmp(backend, "cuda") != 0) {
+        bench_say("    %s has one way of searching", backend);
         return 0;
     }
     for (int i = 0; i < 5; i++)
         for (int64_t batch = 1; batch <= job->set->nq && rc == 0; batch *= 2) {
             double each = (double)batch * nprobes[i] / (double)job->desc.nlist;
 
-            if (each < 0.03 || each > 2) continue;
-            for (job->path = SEARCH_BY_QUERY; job->path <= SEARCH_BY_LIST && rc == 0; job->path++) {
-                cuda_search_force(b, job->path, 0);
-                rc = measure(job, batch, smaller(WAYS_BATCHES, job->set->nq / batch), nprobes[i]);
-            }
+            if (each >= 0.03 && each <= 2) rc = measure_both(job, batch, nprobes[i]);
         }
-    job->path = SEARCH_AUTO;
-    cuda_search_force(b, SEARCH_AUTO, 0);
     return rc;
 }
 

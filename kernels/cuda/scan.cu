@@ -179,9 +179,13 @@ write_sample(const struct scan_task &t, const struct scan_ring &ring,
 /* ---- the kernel ---- */
 
 /* Codebooks leave less room. */
+template <class Source> static constexpr int queue_room(void)
+{
+    return Source::bytes < 100 * 1024 ? 64 : 48;
+}
+
 template <class Source>
-using queue_of = past_queue < typename Source::operands,
-      Source::bytes<100 * 1024 ? 64 : 48>;
+using queue_of = past_queue<typename Source::operands, queue_room<Source>()>;
 
 /* Shared memory: what the source has, the warps' queues, the ring's stages. */
 template <class Source> static constexpr __host__ __device__ int queues_at(void)
@@ -321,19 +325,27 @@ template <class Source, class Whole> static int launch_either(struct cuda *cuda,
     return chain_launch(cuda, "scan_units", kernel, (unsigned)cuda->sms, THREADS, (size_t)bytes, t);
 }
 
+/* On any device that the scan is for, and for all tiles that there may be on it. */
+template <class Source> static constexpr bool has_room(void)
+{
+    return shared_bytes<Source>(STAGES_MIN, TILE_SMALL) + STATIC_BYTES <= SCAN_BYTES &&
+           shared_bytes<Source>(STAGES_MIN, TILE_LARGE) + STATIC_BYTES <= LARGE_BYTES;
+}
+
 template <class Source> static int launch(struct cuda *cuda, const struct scan_task &t)
 {
-    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_SMALL) + STATIC_BYTES <= SCAN_BYTES,
-                  "small tiles have no room");
-    static_assert(shared_bytes<Source>(STAGES_MIN, TILE_LARGE) + STATIC_BYTES <= LARGE_BYTES,
-                  "large tiles have no room");
+    static_assert(has_room<Source>(), "stages do not fit");
     return launch_either<Source, Source>(cuda, t);
 }
 
 template <enum elem E, int BLOCKS>
 static int launch_bytes(struct cuda *cuda, const struct scan_task &t)
 {
-    return launch_either<source_bytes<E, BLOCKS>, source_whole<E, (BLOCKS + 1) / 2>>(cuda, t);
+    typedef source_bytes<E, BLOCKS> bytes;
+    typedef source_whole<E, (BLOCKS + 1) / 2> whole;
+
+    static_assert(has_room<bytes>() && has_room<whole>(), "stages do not fit");
+    return launch_either<bytes, whole>(cuda, t);
 }
 
 /* With two images of the codebooks where there is room. */
