@@ -247,7 +247,8 @@ static int measure_ways(struct search_job *job)
         for (int64_t batch = 1; batch <= job->set->nq && rc == 0; batch *= 2) {
             double each = (double)batch * nprobes[i] / (double)job->desc.nlist;
 
-            if (each >= 0.03 && each <= 2) rc = measure_both(job, batch, nprobes[i]);
+            if (nprobes[i] > job->desc.nlist || each < 0.03 || each > 2) continue;
+            rc = measure_both(job, batch, nprobes[i]);
         }
     return rc;
 }

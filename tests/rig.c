@@ -8,7 +8,7 @@
 #include "tests/ref.h"
 #include "tests/testing.h"
 
-enum { FEW = 33 };                 /* queries of a sparse batch */
+enum { FEW = 33 };                 /* queries of a small batch */
 enum { BLOCK_BYTES = 64 << 20 };   /* of rows handed to lists_add at once */
 static const float SCALED = 0.37f; /* of KIND_SCALED */
 static const float LOWERED = 60;   /* of whole numbers that are to be i8 */

@@ -5,8 +5,8 @@
  *         times a tile of queries. A warp has a group of 32 rows as operands in registers, and
  *         multiplies them by the unit's queries out of shared memory, eight at a time, by mma.sync. Sums
  *         begin at -half, so that a hit is one comparison with the pair's limit.
- * Waits   The next group is taken before this one is multiplied: its rows come meanwhile, codes into registers, rows as
- *         they are into the L2. Codes are decoded out of codebooks in shared memory, two images of them.
+ * Waits   The next group is taken before this one is multiplied: its rows come meanwhile, codes of dsub 4 and
+ *         whole numbers into registers, others into the L2. Codes are decoded out of codebooks in shared memory.
  * Hits    go to a queue of the warp's own, eight numbers of a lane at once, and from there to their queries'
  *         candidates, 32 of those together.
  * Bytes   Each visited row once for each tile of queries (that is from the L2 after the first), a query
@@ -178,7 +178,7 @@ write_sample(const struct scan_task &t, const struct scan_ring &ring,
 
 /* ---- the kernel ---- */
 
-/* Codebooks leave less room. */
+/* Two images of codebooks past 64 dimensions leave less room. */
 template <class Source> static constexpr int queue_room(void)
 {
     return Source::bytes < 100 * 1024 ? 64 : 48;
@@ -354,8 +354,11 @@ template <int BLOCKS> static int launch_words(struct cuda *cuda, const struct sc
     typedef source_words<BLOCKS, 1> once;
     typedef source_words<BLOCKS, 2> twice;
 
-    if constexpr (twice::bytes > once::bytes)
+    if constexpr (twice::bytes > once::bytes) {
         if (!fits<twice>(cuda, STAGES_MIN, t.tile)) return launch<once>(cuda, t);
+    } else {
+        static_assert(has_room<twice>(), "stages do not fit");
+    }
     return launch_either<twice, twice>(cuda, t);
 }
 

@@ -108,7 +108,8 @@ template <int PIECE, int BLOCKS> struct source_pieces {
  */
 template <int BLOCKS, int IMAGES> struct source_words {
     typedef half_operands<BLOCKS, PAIRED> operands;
-    static constexpr int to_image = BLOCKS > 2 ? BOOK_BYTES : BOOK_PITCH / 2; /* bytes */
+    /* Bytes from one image to the other: behind it, or where lines are half empty the other half. */
+    static constexpr int to_image = BLOCKS > 2 ? BOOK_BYTES : BOOK_PITCH / 2;
     static constexpr int bytes = BOOK_BYTES * (BLOCKS > 2 ? IMAGES : 1);
     static constexpr int turns = 4 / IMAGES;        /* that have an image together */
     static constexpr int in_pairs = BLOCKS / 2 * 2; /* blocks of whose pairs a lane has four pieces;

@@ -42,7 +42,7 @@ struct deep_codes {
     }
 };
 
-/* half of four rows, taken from codes: what recompute_halves of scan_codes.cuh does, a block of dimensions at a time. */
+/* half of four rows, taken from codes: as recompute_halves of scan_codes.cuh, a block of dimensions at a time. */
 template <class Source>
 __device__ static void recompute_halves(const struct scan_task &t, int32_t list,
                                         const uint8_t *const (&row)[4], float (&half)[4])

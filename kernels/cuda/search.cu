@@ -7,8 +7,8 @@
  *   scan.cu        each list once, times all its queries: candidates, what is within the bounds
  *   candidates.cu  exact distances of those that are near enough to the k-th: the answers
  *
- * Where too few queries share a list, walk.cu goes through all lists of a query instead of the three
- * in the middle. A query that has more candidates than fit is scanned once more within the bound
+ * Where a batch goes through too few rows for that, walk.cu goes through all lists of a query instead of the
+ * three in the middle. A query that has more candidates than fit is scanned once more within the bound
  * that those give; if that does not do, it walks, which tightens its bound as it goes; one for which
  * that does not help either (ties without end, values that fp16 makes nothing of) is searched plainly
  * (plain.cu). How many these are only the device knows, so the kernels for them are always started,
@@ -252,10 +252,12 @@ out:
 
 /* ---- searching ---- */
 
+enum { FEW = 64 }; /* queries */
+
 /*
  * How many rows a batch has to go through for a scan to be worth its dozen launches. Codes are cheap to walk through,
- * by tables; and at nprobe 1 a sample of long rows is most of what is to be scanned. Measured on an H100 with lists of
- * 244 to 977 rows, of m 32 and d 128, and batches of 1 to 8,192 (bench_kernels crossover).
+ * by tables; and at nprobe 1 a sample is most of what is to be scanned, which tells where rows are floats. Measured on
+ * an H100 with lists of 244 and 610 rows, d 128, m 32, k 10, and batches of 1 to 8,192 (bench_kernels crossover).
  */
 static double rows_worth_scanning(const struct lists_desc *desc, int nprobe)
 {
@@ -264,11 +266,20 @@ static double rows_worth_scanning(const struct lists_desc *desc, int nprobe)
     return nprobe == 1 ? 8e6 : 1e6;
 }
 
-static int is_sparse(const struct lists *l, int64_t n, int nprobe)
+/*
+ * Whether queries are better taken one by one. What was not measured is done with care: by the general form of the
+ * scan only what is shared, and few queries with a larger k, whose sample says less, not by a scan: should that have
+ * more candidates than fit they would walk after all, and then a block a query.
+ */
+static int is_sparse(const struct cuda *cuda, const struct lists *l, int64_t n, int k, int nprobe)
 {
-    double rows = (double)n * nprobe * (double)l->n / (double)l->desc.nlist;
+    double visits = (double)n * nprobe / (double)l->desc.nlist, rows = visits * (double)l->n;
+    int deep = product_depth(l->desc.d) > 128 || cuda->shared_max < SCAN_BYTES;
 
-    return rows < rows_worth_scanning(&l->desc, nprobe) || l->desc.nlist >= VISITS_LISTS_MAX;
+    if (l->desc.nlist >= VISITS_LISTS_MAX) return 1;
+    if (n <= FEW && (deep || k > 10)) return 1;
+    if (deep && visits < 0.5) return 1;
+    return rows < rows_worth_scanning(&l->desc, nprobe);
 }
 
 /* Where few queries are shared out among many blocks, each brings k candidates: all that a group has room for. */
@@ -362,7 +373,8 @@ static int search_queries(struct cuda *cuda, struct lists *l, int64_t n, int k, 
 
     q->n = q->rows.n = n;
     t.c.k = k;
-    if (path == SEARCH_AUTO) path = is_sparse(l, n, nprobe) ? SEARCH_BY_QUERY : SEARCH_BY_LIST;
+    if (path == SEARCH_AUTO)
+        path = is_sparse(cuda, l, n, k, nprobe) ? SEARCH_BY_QUERY : SEARCH_BY_LIST;
     if (path == SEARCH_BY_QUERY) t.c.cap = widest(&t.c, n, s->group);
     if (cuda->search_cap && cuda->search_cap < t.c.cap)
         t.c.cap = keys_room(cuda->search_cap + 1) / 2;
