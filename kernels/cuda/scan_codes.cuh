@@ -44,7 +44,6 @@ __device__ static void recompute_halves(const struct scan_task &t, const struct 
 /* Of any dsub. What a lane looks up at once is PIECE dimensions of one codeword. */
 template <int PIECE, int BLOCKS> struct source_pieces {
     typedef half_operands<BLOCKS, PAIRED> operands;
-
     static constexpr int bytes = BOOK_BYTES + 32 * BLOCKS * 2;
     const __half *books;
     uint16_t *slice; /* [32 * BLOCKS]: the sub-quantizer of each dimension */
