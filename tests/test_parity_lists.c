@@ -258,7 +258,15 @@ static void check_batches(const struct rig *r, int nprobe, const float *want, co
         check_batch(r, i, i + 1, k_max, nprobe, want, ids, k_max);
 }
 
-/* Few and many lists; as the backend likes, and list by list, which it would not like of so few. */
+/* Searches go as the backend likes, then list by list, which it would not like of so few; -1: that was all. */
+static int path_after(const struct rig *r, int path)
+{
+    if (path == SEARCH_AUTO && made_search_path(r->b, SEARCH_BY_LIST, 0)) return SEARCH_BY_LIST;
+    made_search_path(r->b, SEARCH_AUTO, 0);
+    return -1;
+}
+
+/* Few and many lists. */
 static void check_searches(const struct rig *r, int k_max)
 {
     const struct shape *s = &r->s;
@@ -271,10 +279,8 @@ static void check_searches(const struct rig *r, int k_max)
         if (nprobes[p] > s->nlist) continue;
         ref_search(r->q, s->nq, r->y, r->list, s->n, r->c, s->nlist, s->d, k_max, nprobes[p], want,
                    ids);
-        check_batches(r, nprobes[p], want, ids, k_max);
-        if (made_search_path(r->b, SEARCH_BY_LIST, 0))
+        for (int path = SEARCH_AUTO; path >= 0; path = path_after(r, path))
             check_batches(r, nprobes[p], want, ids, k_max);
-        made_search_path(r->b, SEARCH_AUTO, 0);
     }
     free(want);
     free(ids);
@@ -473,7 +479,8 @@ static void check_options(const struct shape *s)
                                             .temp_bytes = temps[i / 4]};
 
         CHECK_OK(r.b->ops->lists_reserve(r.b, r.l, &options));
-        check_batch(&r, 0, s->nq, K, NPROBE, want, ids, K);
+        for (int path = SEARCH_AUTO; path >= 0; path = path_after(&r, path))
+            check_batch(&r, 0, s->nq, K, NPROBE, want, ids, K);
     }
     free(want);
     free(ids);
