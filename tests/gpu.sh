@@ -5,13 +5,14 @@
 #     test       the device tests (BUILD_DIR/gpu_tests lists them) on the CUDA backend, four at a time
 #     ptx        the same, machine code made by the driver from PTX
 #     memcheck   the same under compute-sanitizer: accesses out of bounds
-#     racecheck  the same: races within a block
+#     racecheck  the same: races within a block; the programs that run every kernel of training and adding
+#     racesearch racecheck of the search: claims that between them go all its ways
 #     bench      bench_kernels; BENCH says which of its sections and options
 #     spec       experiments/gpu_*.yaml, from the data to the export
 # Without sections: build test bench spec. What was said goes to OUT_DIR/<section>.log; the table of
 # sections comes last. Exit 1 where anything failed. BUILD_DIR may come from another machine: its
 # libraries are then looked for in BUILD_DIR/lib. Other knobs: JOBS at a time (4), LIMIT seconds of
-# a test program (500), TESTS instead of the listed ones, PATTERN of the tests of each ("*assign*").
+# each (500), TESTS instead of the listed ones: a program, or program:claims ("test_parity:*assign*").
 set -u
 
 [ $# -ge 2 ] || {
@@ -27,16 +28,17 @@ if [ -d "$build/lib" ]; then
     export LD_LIBRARY_PATH="$build/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 fi
 export IVFBENCH_BINARY="$build/ivfbench" OMP_WAIT_POLICY=passive
-export LIMIT="${LIMIT-500}" PATTERN="${PATTERN-}"
+export LIMIT="${LIMIT-500}"
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 
-# One test program under "$TOOL": its log and a line of what became of it. For xargs, below.
+# One program, or some of its claims, under "$TOOL": its log and a line of what became of it. For xargs, below.
 cat >"$work/one" <<'END'
 build=$1 work=$2 name=$3
+program=${name%%:*} claims=${name#"$program"}
 start=$(date +%s)
 # TOOL is words: a command and its options
-timeout "$LIMIT" $TOOL "$build/$name" ${PATTERN:+"$PATTERN"} >"$work/$name.log" 2>&1
+timeout "$LIMIT" $TOOL "$build/$program" ${claims:+"${claims#:}"} >"$work/$name.log" 2>&1
 rc=$?
 case $rc in
 0) word=OK ;;
@@ -44,24 +46,27 @@ case $rc in
 124) word="FAILED (past $LIMIT s)" ;;
 *) word="FAILED ($rc)" ;;
 esac
-[ -x "$build/$name" ] || word="FAILED (not built)"
+[ -x "$build/$program" ] || word="FAILED (not built)"
 echo "$name $(($(date +%s) - start)) s: $word" | tee "$work/$name.word"
 END
 
-# All device tests under a tool, four at a time; fails where one failed.
+# All device tests, or those of TESTS, under a tool, four at a time; fails where one failed.
 run_tests() {
     section=$1
     export TOOL="$2"
     rm -f "$work"/*.log "$work"/*.word
     tests=${TESTS-$(cat "$build/gpu_tests")}
+    set -f # claims have stars
     # shellcheck disable=SC2086 # a list of words
-    printf '%s\n' $tests | xargs -P "${JOBS-4}" -I NAME sh "$work/one" "$build" "$work" NAME
-    for name in $tests; do
+    set -- $tests
+    set +f
+    printf '%s\n' "$@" | xargs -P "${JOBS-4}" -I NAME sh "$work/one" "$build" "$work" NAME
+    for name; do
         cat "$work/$name.word"
         cat "$work/$name.log"
     done >"$out/$section.log" 2>&1
     grep -hE '^\[  (FAILED|SKIPPED)|^=+ (ERROR SUMMARY|RACECHECK SUMMARY)' "$out/$section.log" | sort | uniq -c
-    for name in $tests; do
+    for name; do
         grep -q ': OK$\|: SKIPPED$' "$work/$name.word" || return 1
     done
     if ! grep -q ': OK$' "$work"/*.word; then return 77; fi
@@ -81,19 +86,33 @@ section_ptx() {
     IVFBENCH_TEST_BACKEND=cuda CUDA_FORCE_PTX_JIT=1 run_tests ptx ""
 }
 
+# One "program:claim" a claim, as the program's source has them.
+claims_of() {
+    sed -n "s/^static void $1__\(.*\)(void \*\*state)\$/$1:*__\1/p" "tests/$1.c"
+}
+
 # The sanitizer's own exit code is kept apart from a test's.
-# Ten times slower and more: a share of the cases that sweep over shapes.
+# Ten times slower and more: a share of the cases that sweep over shapes, and the longest program by claims.
 section_memcheck() {
-    IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-6} IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
+    TESTS=${TESTS-"$(grep -v '^test_cuda_search$' "$build/gpu_tests"; claims_of test_cuda_search)"} \
+        IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-15} IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
         "compute-sanitizer --tool memcheck --target-processes all --error-exitcode 99"
 }
 
-# A hundred times slower: the programs that run every kernel, and a share of their cases.
+racecheck="compute-sanitizer --tool racecheck --racecheck-report all --error-exitcode 99"
+
+# A hundred times slower.
 section_racecheck() {
-    TESTS=${TESTS-"test_parity test_parity_lists test_synthetic"} \
-        IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-25} \
-        IVFBENCH_TEST_BACKEND=cuda run_tests racecheck \
-        "compute-sanitizer --tool racecheck --racecheck-report all --error-exitcode 99"
+    TESTS=${TESTS-"test_parity test_synthetic"} IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-25} \
+        IVFBENCH_TEST_BACKEND=cuda run_tests racecheck "$racecheck"
+}
+
+# Without product_wgmma: of more tiles than its ring has stages racecheck reports what kernels/README.md shows to be false.
+section_racesearch() {
+    TESTS=${TESTS-"test_parity_lists:*flat_search* test_parity_lists:*pq_search* test_parity_lists:*a_thousand*
+                   test_cuda_search:*queries_may_be_bytes* test_cuda_search:*few_queries_or_hundreds*"} \
+        IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-60} IVFBENCH_TEST_BACKEND=cuda run_tests racesearch \
+        "$racecheck --kernel-name-exclude kns=product_wgmma"
 }
 
 section_bench() {
@@ -127,6 +146,7 @@ run_section() {
     ptx) section_ptx ;;
     memcheck) section_memcheck ;;
     racecheck) section_racecheck ;;
+    racesearch) section_racesearch ;;
     bench) section_bench ;;
     spec) section_spec ;;
     *) echo "there is no section $1" && return 2 ;;
