@@ -6,13 +6,14 @@
 #     ptx        the same, machine code made by the driver from PTX
 #     memcheck   the same under compute-sanitizer: accesses out of bounds
 #     racecheck  the same: races within a block; the programs that run every kernel of training and adding
-#     racesearch racecheck of the search: claims that between them go all its ways
+#     racesearch racecheck of the search: claims about every kind of scan
 #     bench      bench_kernels; BENCH says which of its sections and options
 #     spec       experiments/gpu_*.yaml, from the data to the export
 # Without sections: build test bench spec. What was said goes to OUT_DIR/<section>.log; the table of
 # sections comes last. Exit 1 where anything failed. BUILD_DIR may come from another machine: its
 # libraries are then looked for in BUILD_DIR/lib. Other knobs: JOBS at a time (4), LIMIT seconds of
-# each (500), TESTS instead of the listed ones: a program, or program:claims ("test_parity:*assign*").
+# each (500), TESTS instead of the listed ones: a program, program:claims ("test_parity:*assign*"), or
+# program:claims:share, which is IVFBENCH_TEST_SHARE for those.
 set -u
 
 [ $# -ge 2 ] || {
@@ -35,10 +36,13 @@ trap 'rm -rf "$work"' EXIT
 # One program, or some of its claims, under "$TOOL": its log and a line of what became of it. For xargs, below.
 cat >"$work/one" <<'END'
 build=$1 work=$2 name=$3
-program=${name%%:*} claims=${name#"$program"}
+IFS=: read -r program claims share <<NAME
+$name
+NAME
+[ -z "$share" ] || export IVFBENCH_TEST_SHARE="$share"
 start=$(date +%s)
 # TOOL is words: a command and its options
-timeout "$LIMIT" $TOOL "$build/$program" ${claims:+"${claims#:}"} >"$work/$name.log" 2>&1
+timeout "$LIMIT" $TOOL "$build/$program" ${claims:+"$claims"} >"$work/$name.log" 2>&1
 rc=$?
 case $rc in
 0) word=OK ;;
@@ -46,6 +50,7 @@ case $rc in
 124) word="FAILED (past $LIMIT s)" ;;
 *) word="FAILED ($rc)" ;;
 esac
+! grep -q 'Running 0 test' "$work/$name.log" || word="FAILED (no such claim)"
 [ -x "$build/$program" ] || word="FAILED (not built)"
 echo "$name $(($(date +%s) - start)) s: $word" | tee "$work/$name.word"
 END
@@ -86,15 +91,15 @@ section_ptx() {
     IVFBENCH_TEST_BACKEND=cuda CUDA_FORCE_PTX_JIT=1 run_tests ptx ""
 }
 
-# One "program:claim" a claim, as the program's source has them.
+# One program:claim:share a claim of the program, as its source has them.
 claims_of() {
-    sed -n "s/^static void $1__\(.*\)(void \*\*state)\$/$1:*__\1/p" "tests/$1.c"
+    sed -n "s/^static void $1__\(.*\)(void \*\*state)\$/$1:*__\1:$2/p" "tests/$1.c"
 }
 
 # The sanitizer's own exit code is kept apart from a test's.
 # Ten times slower and more: a share of the cases that sweep over shapes, and the longest program by claims.
 section_memcheck() {
-    TESTS=${TESTS-"$(grep -v '^test_cuda_search$' "$build/gpu_tests"; claims_of test_cuda_search)"} \
+    TESTS=${TESTS-"$(grep -v '^test_cuda_search$' "$build/gpu_tests"; claims_of test_cuda_search 4)"} \
         IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-15} IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
         "compute-sanitizer --tool memcheck --target-processes all --error-exitcode 99"
 }
@@ -107,11 +112,12 @@ section_racecheck() {
         IVFBENCH_TEST_BACKEND=cuda run_tests racecheck "$racecheck"
 }
 
+racesearch="test_parity_lists:*flat_search*:60 test_parity_lists:*pq_search*:60 test_parity_lists:*a_thousand*
+    test_parity_lists:*options*:11 test_cuda_search:*queries_may_be_bytes* test_cuda_search:*few_queries*:5"
+
 # Without product_wgmma: of more tiles than its ring has stages racecheck reports what kernels/README.md shows to be false.
 section_racesearch() {
-    TESTS=${TESTS-"test_parity_lists:*flat_search* test_parity_lists:*pq_search* test_parity_lists:*a_thousand*
-                   test_cuda_search:*queries_may_be_bytes* test_cuda_search:*few_queries_or_hundreds*"} \
-        IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-60} IVFBENCH_TEST_BACKEND=cuda run_tests racesearch \
+    TESTS=${TESTS-"$racesearch"} IVFBENCH_TEST_BACKEND=cuda run_tests racesearch \
         "$racecheck --kernel-name-exclude kns=product_wgmma"
 }
 

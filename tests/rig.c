@@ -16,14 +16,6 @@ static const float LOWERED = 60;   /* of whole numbers that are to be i8 */
 static struct backend *cpu, *device;
 static char path_text[64] = "path -1 cap 0";
 
-static void *array(int64_t n, size_t size)
-{
-    void *p = calloc((size_t)n + 1, size);
-
-    assert_non_null(p);
-    return p;
-}
-
 /* ---- backends ---- */
 
 int rig_backends(void)
@@ -70,8 +62,8 @@ static int d_in(const struct rig_shape *s)
 static float *synthetic(enum part part, int64_t n, int d)
 {
     struct synthetic *s = NULL;
-    uint8_t *u8 = array(n * d, 1);
-    float *x = array(n * d, sizeof *x);
+    uint8_t *u8 = testing_array(n * d, 1);
+    float *x = testing_array(n * d, sizeof *x);
 
     CHECK_OK(synthetic_create(&s, testing_seed(), d));
     synthetic_rows(s, part, 0, n, u8);
@@ -87,7 +79,7 @@ static float *vectors(const struct rig_shape *s, enum part part, int64_t n)
     float *x;
 
     if (s->kind < MADE_KINDS) {
-        x = array(count, sizeof *x);
+        x = testing_array(count, sizeof *x);
         made_rows((enum made_kind)s->kind, testing_seed() + 1 + (uint32_t)part, n, d_in(s), x);
         return x;
     }
@@ -106,19 +98,19 @@ static void make_transform(struct rig *r)
     int64_t count = (int64_t)s->d * s->d_in;
 
     r->t = (struct transform){.d_in = s->d_in, .d_out = s->d};
-    r->t.a = array(count, sizeof(float));
+    r->t.a = testing_array(count, sizeof(float));
     made_rows(MADE_GAUSS, testing_seed() + 5, s->d, s->d_in, r->t.a);
     for (int64_t i = 0; i < count; i++)
         r->t.a[i] *= 0.1f;
     if (s->d == s->d_in) return;
-    r->t.b = array(s->d, sizeof(float));
+    r->t.b = testing_array(s->d, sizeof(float));
     made_rows(MADE_GAUSS, testing_seed() + 6, 1, s->d, r->t.b);
 }
 
 /* The first rows of x as the lists see them. */
 static float *head_of(const struct rig *r, int64_t rows)
 {
-    float *y = array(rows * r->s.d, sizeof *y);
+    float *y = testing_array(rows * r->s.d, sizeof *y);
 
     if (r->s.d_in)
         ref_transform(&r->t, r->x, rows, y);
@@ -139,7 +131,7 @@ static void make_centroids(struct rig *r)
     int64_t rows = least(s->n, 2 * s->nlist);
     float *y = head_of(r, rows);
 
-    r->c = array(s->nlist * s->d, sizeof *r->c);
+    r->c = testing_array(s->nlist * s->d, sizeof *r->c);
     for (int64_t j = 0; j < s->nlist; j++)
         for (int i = 0; i < s->d; i++)
             r->c[j * s->d + i] =
@@ -155,7 +147,7 @@ static void make_books(struct rig *r)
     int dsub = s->m ? s->d / s->m : 1;
     float *y = head_of(r, rows);
 
-    if (s->m) r->books = array((int64_t)KSUB * s->d, sizeof *r->books);
+    if (s->m) r->books = testing_array((int64_t)KSUB * s->d, sizeof *r->books);
     for (int64_t at = 0; s->m && at < (int64_t)KSUB * s->d; at++) {
         int64_t part = at / (KSUB * dsub) * dsub + at % dsub, j = at / dsub % KSUB;
 
@@ -207,7 +199,7 @@ static const char *kind_name(int kind)
 
 void rig_open(struct rig *r, const struct rig_shape *s)
 {
-    void *rows = array(s->n * d_in(s), sizeof(float));
+    void *rows = testing_array(s->n * d_in(s), sizeof(float));
 
     rig_force(-1, 0);
     *r = (struct rig){.s = *s};
@@ -259,8 +251,8 @@ void rig_expect(struct rig *r, int k, int nprobe)
     free(r->ids);
     r->k = k;
     r->nprobe = nprobe;
-    r->dist = array(nq * k, sizeof *r->dist);
-    r->ids = array(nq * k, sizeof *r->ids);
+    r->dist = testing_array(nq * k, sizeof *r->dist);
+    r->ids = testing_array(nq * k, sizeof *r->ids);
     CHECK_OK(cpu->ops->lists_reserve(cpu, r->want, &s));
     CHECK_OK(cpu->ops->lists_search(cpu, r->want, r->q, nq, k, nprobe, r->dist, r->ids));
 }

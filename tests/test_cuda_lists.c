@@ -29,17 +29,9 @@ struct data {
     struct transform transform;
 };
 
-static void *array(int64_t n, size_t size)
-{
-    void *p = calloc((size_t)n + 1, size);
-
-    assert_non_null(p);
-    return p;
-}
-
 static float *made(enum made_kind kind, uint32_t stream, int64_t n, int d)
 {
-    float *x = array(n * d, sizeof *x);
+    float *x = testing_array(n * d, sizeof *x);
 
     made_rows(kind, testing_seed() + stream, n, d, x);
     return x;
@@ -53,7 +45,7 @@ static struct data data_make(struct lists_desc desc, enum elem elem, int d_in)
     float *x = made(kind, 1, desc.n, t.d_in);
 
     t.desc.nlist = NLIST;
-    t.rows = array(desc.n * t.d_in, sizeof(float));
+    t.rows = testing_array(desc.n * t.d_in, sizeof(float));
     made_as(elem, x, desc.n * t.d_in, t.rows);
     t.q = made(kind, 2, NQ, t.d_in);
     t.coarse = made(kind, 3, NLIST, desc.d);
@@ -116,7 +108,7 @@ static struct seen *look(struct backend *b, struct lists *l, const struct data *
 {
     static const int nprobes[SIZES] = {2, NLIST};
     const struct search_desc all = {.nq = NQ, .k = K, .nprobe = NLIST, .precomputed_tables = 1};
-    struct seen *s = array(1, sizeof *s);
+    struct seen *s = testing_array(1, sizeof *s);
 
     CHECK_OK(b->ops->lists_sizes(b, l, s->size));
     CHECK_OK(b->ops->lists_reserve(b, l, &all));
@@ -275,8 +267,8 @@ static void test_cuda_lists__a_batch_of_70000_is_answered_alike_twice(void **sta
     struct lists_desc desc = {.d = 8, .n = 500};
     struct data t = data_make(desc, ELEM_F32, 0);
     struct lists *l = filled(gpu, &t, 0, 0);
-    float *q = made(MADE_CLUSTERS, 7, MANY, 8), *dist = array(2 * MANY, sizeof *dist);
-    vid *ids = array(2 * MANY, sizeof *ids);
+    float *q = made(MADE_CLUSTERS, 7, MANY, 8), *dist = testing_array(2 * MANY, sizeof *dist);
+    vid *ids = testing_array(2 * MANY, sizeof *ids);
 
     (void)state;
     CHECK_OK(gpu->ops->lists_reserve(gpu, l, &some));

@@ -15,18 +15,10 @@ enum { ROWS = 300000, NQ = 2000, K = 20, AGAIN = 10, SEED = 7 };
 
 static struct backend *gpu, *cpu;
 
-static void *array(int64_t n, size_t size)
-{
-    void *p = calloc((size_t)n, size);
-
-    assert_non_null(p);
-    return p;
-}
-
 static uint8_t *rows_of(int d, enum part part, int64_t rows)
 {
     struct synthetic *s = NULL;
-    uint8_t *x = array(rows * d, 1);
+    uint8_t *x = testing_array(rows * d, 1);
 
     CHECK_OK(synthetic_create(&s, SEED, d));
     synthetic_rows(s, part, 0, rows, x);
@@ -37,7 +29,7 @@ static uint8_t *rows_of(int d, enum part part, int64_t rows)
 /* Centroids that are no rows: each the mean of two. */
 static float *centroids_of(const uint8_t *x, int64_t nlist, int d)
 {
-    float *c = array(nlist * d, sizeof *c);
+    float *c = testing_array(nlist * d, sizeof *c);
 
     for (int64_t i = 0; i < nlist * d; i++)
         c[i] = (float)(x[i] + x[i + nlist * d]) / 2;
@@ -47,8 +39,8 @@ static float *centroids_of(const uint8_t *x, int64_t nlist, int d)
 /* The same rows as elem. */
 static void *elements_of(const uint8_t *x, enum elem elem, int64_t n)
 {
-    float *f = array(n, sizeof *f);
-    void *out = array(n, elem_bytes(elem));
+    float *f = testing_array(n, sizeof *f);
+    void *out = testing_array(n, elem_bytes(elem));
 
     for (int64_t i = 0; i < n; i++)
         f[i] = elem == ELEM_F32 ? (float)x[i] * 0.37f : x[i];
@@ -63,7 +55,7 @@ static double assign_on(struct backend *b, enum elem elem, const void *x, const 
 {
     struct mat dx = made_mat(b, elem, x, ROWS, d), dc = made_mat(b, ELEM_F32, c, nlist, d);
     struct buf dlist = made_buf(b, NULL, ROWS * sizeof *list);
-    int32_t *other = array(ROWS, sizeof *other);
+    int32_t *other = testing_array(ROWS, sizeof *other);
     double total = 0, repeated;
 
     CHECK_OK(b->ops->assign(b, &dx, &dc, dlist, &total));
@@ -86,7 +78,7 @@ static void check_assign(enum elem elem, int64_t nlist, int d)
     uint8_t *bytes = rows_of(d, PART_BASE, ROWS);
     void *x = elements_of(bytes, elem, (int64_t)ROWS * d);
     float *c = centroids_of(bytes, nlist, d);
-    int32_t *got = array(ROWS, sizeof *got), *want = array(ROWS, sizeof *want);
+    int32_t *got = testing_array(ROWS, sizeof *got), *want = testing_array(ROWS, sizeof *want);
     double total, expected;
 
     if (elem == ELEM_F32)
@@ -136,9 +128,10 @@ static void check_truth(int d)
 {
     uint8_t *x = rows_of(d, PART_BASE, ROWS), *bytes = rows_of(d, PART_QUERY, NQ);
     float *q = elements_of(bytes, ELEM_F32, (int64_t)NQ * d);
-    float *got = array((int64_t)NQ * K, sizeof *got), *want = array((int64_t)NQ * K, sizeof *want);
-    vid *got_ids = array((int64_t)NQ * K, sizeof *got_ids);
-    vid *want_ids = array((int64_t)NQ * K, sizeof *want_ids);
+    float *got = testing_array((int64_t)NQ * K, sizeof *got),
+          *want = testing_array((int64_t)NQ * K, sizeof *want);
+    vid *got_ids = testing_array((int64_t)NQ * K, sizeof *got_ids);
+    vid *want_ids = testing_array((int64_t)NQ * K, sizeof *want_ids);
 
     truth_on(cpu, x, q, d, want, want_ids);
     for (int r = 0; r < AGAIN; r++) {

@@ -8,8 +8,6 @@
 #include "tests/rig.h"
 #include "tests/testing.h"
 
-#define LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
-
 enum { VALUES = 12000000, CODED = 6000000 }; /* of a data set: rows x d */
 enum { MOST = 200000, NQ = 2000, SOME = 500, NLIST = 256, K = 100 };
 

@@ -12,8 +12,6 @@ static const int64_t counts[] = {0, 1, 127, 129, 1000};
 static const int64_t nlists[] = {1, 2, 5, 513, 600};
 static const enum elem elems[] = {ELEM_F32, ELEM_U8, ELEM_I8, ELEM_F16};
 
-#define LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
-
 enum { WORK = 2000000 }; /* multiplications a reference may take in one case */
 
 /* One case: rows of a kind as elements of a type, on a backend and as fp32. */
@@ -41,18 +39,10 @@ static void describe(const struct shape *s)
                      want_);                                                                       \
     } while (0)
 
-static void *array(int64_t n, size_t size)
-{
-    void *p = calloc((size_t)n + 1, size);
-
-    assert_non_null(p);
-    return p;
-}
-
 /* n rows in x as fp32, and on the device as what elem can hold. */
 static struct mat rows_on(struct backend *b, const struct shape *s, uint32_t stream, float *x)
 {
-    void *elem = array(s->n * s->d, sizeof(float));
+    void *elem = testing_array(s->n * s->d, sizeof(float));
     struct mat m;
 
     made_rows(s->kind, testing_seed() + stream, s->n, s->d, x);
@@ -102,7 +92,7 @@ static void check_finite(enum elem elem, float bad)
     };
     struct shape s = {.kind = MADE_GAUSS, .elem = elem, .threads = 3, .n = N, .d = D};
     struct backend *b = made_backend(s.threads);
-    float *x = array(N * D, sizeof *x), *out = array(N * D, sizeof *out);
+    float *x = testing_array(N * D, sizeof *x), *out = testing_array(N * D, sizeof *out);
 
     describe(&s);
     for (int i = 0; i < LENGTH(places); i++) {
@@ -149,8 +139,9 @@ static void test_parity__whole_elements_are_always_finite(void **state)
 static void check_gather(const struct shape *s)
 {
     struct backend *b = made_backend(s->threads);
-    float *x = array(s->n * s->d, sizeof *x), *got = array(s->nlist * s->d, sizeof *got);
-    int64_t *rows = array(s->nlist, sizeof *rows);
+    float *x = testing_array(s->n * s->d, sizeof *x),
+          *got = testing_array(s->nlist * s->d, sizeof *got);
+    int64_t *rows = testing_array(s->nlist, sizeof *rows);
     struct mat m = rows_on(b, s, 1, x), out = made_mat(b, ELEM_F32, NULL, s->nlist, s->d);
 
     for (int64_t j = 0; j < s->nlist; j++)
@@ -184,14 +175,15 @@ static void check_transform(const struct shape *s)
     int d_out = (int)s->nlist;
     struct backend *b = made_backend(s->threads);
     struct transform t = {.d_in = s->d, .d_out = d_out};
-    float *x = array(s->n * s->d, sizeof *x), *got = array(s->n * d_out, sizeof *got);
-    float *want = array(s->n * d_out, sizeof *want);
+    float *x = testing_array(s->n * s->d, sizeof *x),
+          *got = testing_array(s->n * d_out, sizeof *got);
+    float *want = testing_array(s->n * d_out, sizeof *want);
     struct mat m = rows_on(b, s, 1, x), out = made_mat(b, ELEM_F32, NULL, s->n, d_out);
 
-    t.a = array((int64_t)d_out * s->d, sizeof *t.a);
+    t.a = testing_array((int64_t)d_out * s->d, sizeof *t.a);
     made_rows(MADE_GAUSS, testing_seed() + 5, d_out, s->d, t.a);
     if (s->threads != 2) {
-        t.b = array(d_out, sizeof *t.b);
+        t.b = testing_array(d_out, sizeof *t.b);
         made_rows(s->kind, testing_seed() + 6, 1, d_out, t.b);
     }
     CHECK_OK(b->ops->transform(b, &m, &t, &out));
@@ -225,9 +217,9 @@ struct lloyd {
 static void lloyd_start(struct lloyd *w, const struct shape *s)
 {
     w->b = made_backend(s->threads);
-    w->x = array(s->n * s->d, sizeof *w->x);
-    w->c = array(s->nlist * s->d, sizeof *w->c);
-    w->list = array(s->n, sizeof *w->list);
+    w->x = testing_array(s->n * s->d, sizeof *w->x);
+    w->c = testing_array(s->nlist * s->d, sizeof *w->c);
+    w->list = testing_array(s->n, sizeof *w->list);
     w->dx = rows_on(w->b, s, 1, w->x);
     made_rows(s->kind, testing_seed() + 2, s->nlist, s->d, w->c);
     if (s->n) memcpy(w->c + (s->nlist - 1) * s->d, w->x, (size_t)s->d * sizeof *w->x);
@@ -252,7 +244,7 @@ static void lloyd_clear(struct lloyd *w)
 static void check_assign(const struct shape *s)
 {
     struct lloyd w;
-    int32_t *got = array(s->n, sizeof *got);
+    int32_t *got = testing_array(s->n, sizeof *got);
     double total = -1, want = 0;
 
     lloyd_start(&w, s);
@@ -278,8 +270,9 @@ static void test_parity__assign_finds_the_nearest_and_the_lowest_of_equals(void 
 static void check_means(const struct shape *s)
 {
     struct lloyd w;
-    float *got = array(s->nlist * s->d, sizeof *got);
-    int64_t *count = array(s->nlist, sizeof *count), *want = array(s->nlist, sizeof *want);
+    float *got = testing_array(s->nlist * s->d, sizeof *got);
+    int64_t *count = testing_array(s->nlist, sizeof *count),
+            *want = testing_array(s->nlist, sizeof *want);
 
     lloyd_start(&w, s);
     CHECK_OK(w.b->ops->upload(w.b, w.dlist, 0, w.list, w.dlist.bytes));
@@ -309,10 +302,10 @@ static void check_long_means(enum elem elem, int d)
     enum { N = 9001, NLIST = 40 };
     struct shape s = {.kind = MADE_GAUSS, .elem = elem, .threads = 2, .d = d, .n = N};
     struct backend *b = made_backend(s.threads);
-    float *x = array(N * d, sizeof *x), *got = array(NLIST * d, sizeof *got);
-    float *want = array(NLIST * d, sizeof *want);
+    float *x = testing_array(N * d, sizeof *x), *got = testing_array(NLIST * d, sizeof *got);
+    float *want = testing_array(NLIST * d, sizeof *want);
     int64_t count[NLIST], want_count[NLIST];
-    int32_t *list = array(N, sizeof *list);
+    int32_t *list = testing_array(N, sizeof *list);
     struct mat m = rows_on(b, &s, 1, x), c = made_mat(b, ELEM_F32, NULL, NLIST, d);
     struct buf dlist, dcount = made_buf(b, NULL, sizeof count);
 
@@ -349,7 +342,7 @@ static void test_parity__means_of_thousands_are_in_order_too(void **state)
 static void check_residuals(const struct shape *s)
 {
     struct lloyd w;
-    float *got = array(s->n * s->d, sizeof *got);
+    float *got = testing_array(s->n * s->d, sizeof *got);
     struct mat r;
 
     lloyd_start(&w, s);
@@ -395,10 +388,10 @@ static void coding_start(struct coding *w, const struct shape *s, int m)
 
     w->b = made_backend(s->threads);
     w->m = m;
-    w->r = array(s->n * s->d, sizeof *w->r);
-    w->books = array((int64_t)KSUB * s->d, sizeof *w->books);
-    w->code = array(s->n * m, 1);
-    w->err = array(m, sizeof *w->err);
+    w->r = testing_array(s->n * s->d, sizeof *w->r);
+    w->books = testing_array((int64_t)KSUB * s->d, sizeof *w->books);
+    w->code = testing_array(s->n * m, 1);
+    w->err = testing_array(m, sizeof *w->err);
     w->dr = rows_on(w->b, s, 1, w->r);
     made_rows(s->kind, testing_seed() + 3, (int64_t)m * KSUB, dsub, w->books);
     for (int j = 1; j < m * KSUB; j += 2 + j % 5)
@@ -426,8 +419,8 @@ static void coding_clear(struct coding *w)
 static void check_encode(const struct shape *s, int m)
 {
     struct coding w;
-    uint8_t *got = array(s->n * m, 1);
-    double *err = array(m, sizeof *err);
+    uint8_t *got = testing_array(s->n * m, 1);
+    double *err = testing_array(m, sizeof *err);
 
     coding_start(&w, s, m);
     CHECK_OK(w.b->ops->encode(w.b, &w.dr, m, w.dbooks, w.dcode, w.derr));
@@ -448,10 +441,10 @@ static void check_code_means(const struct shape *s, int m)
 {
     struct coding w;
     int dsub = s->d / m;
-    float *got = array((int64_t)KSUB * s->d, sizeof *got);
-    float *slice = array(s->n * dsub, sizeof *slice);
-    int32_t *list = array(s->n, sizeof *list);
-    int64_t *count = array((int64_t)m * KSUB, sizeof *count), want[KSUB];
+    float *got = testing_array((int64_t)KSUB * s->d, sizeof *got);
+    float *slice = testing_array(s->n * dsub, sizeof *slice);
+    int32_t *list = testing_array(s->n, sizeof *list);
+    int64_t *count = testing_array((int64_t)m * KSUB, sizeof *count), want[KSUB];
 
     coding_start(&w, s, m);
     CHECK_OK(w.b->ops->upload(w.b, w.dcode, 0, w.code, w.dcode.bytes));
@@ -540,11 +533,13 @@ static void spoil(float *x, int64_t n, int d)
 static void check_knn(const struct shape *s, int k, int spoilt)
 {
     struct backend *b = made_backend(s->threads);
-    float *x = array(s->n * s->d, sizeof *x), *q = array((int64_t)NQ * s->d, sizeof *q);
-    float *dist = array((int64_t)NQ * k, sizeof *dist),
-          *want = array((int64_t)NQ * k, sizeof *want);
-    vid *ids = array((int64_t)NQ * k, sizeof *ids), *want_ids = array((int64_t)NQ * k, sizeof *ids);
-    void *elem = array(s->n * s->d, sizeof(float));
+    float *x = testing_array(s->n * s->d, sizeof *x),
+          *q = testing_array((int64_t)NQ * s->d, sizeof *q);
+    float *dist = testing_array((int64_t)NQ * k, sizeof *dist),
+          *want = testing_array((int64_t)NQ * k, sizeof *want);
+    vid *ids = testing_array((int64_t)NQ * k, sizeof *ids),
+        *want_ids = testing_array((int64_t)NQ * k, sizeof *ids);
+    void *elem = testing_array(s->n * s->d, sizeof(float));
     struct mat dq;
     struct buf ddist, dids;
 

@@ -8,8 +8,6 @@
 #include "tests/ref.h"
 #include "tests/testing.h"
 
-#define LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
-
 /* Lists to build and to search. */
 struct shape {
     enum made_kind kind;
@@ -35,21 +33,13 @@ struct rig {
 
 static char shape_text[200];
 
-static void *array(int64_t n, size_t size)
-{
-    void *p = calloc((size_t)n + 1, size);
-
-    assert_non_null(p);
-    return p;
-}
-
 /* Residuals coded by ref_encode, and decoded. */
 static void code_rows(struct rig *r)
 {
     const struct shape *s = &r->s;
-    float *res = array(s->n * s->d, sizeof *res);
-    uint8_t *code = array(s->n * s->m, 1);
-    double *err = array(s->m, sizeof *err);
+    float *res = testing_array(s->n * s->d, sizeof *res);
+    uint8_t *code = testing_array(s->n * s->m, 1);
+    double *err = testing_array(s->m, sizeof *err);
 
     for (int64_t i = 0; i < s->n * s->d; i++)
         res[i] = r->x[i] - r->c[r->list[i / s->d] * (int64_t)s->d + i % s->d];
@@ -86,10 +76,10 @@ static void make_transform(struct rig *r)
     const struct shape *s = &r->s;
 
     r->t = (struct transform){.d_in = s->d_in, .d_out = s->d};
-    r->t.a = array((int64_t)s->d * s->d_in, sizeof(float));
+    r->t.a = testing_array((int64_t)s->d * s->d_in, sizeof(float));
     made_rows(MADE_GAUSS, testing_seed() + 5, s->d, s->d_in, r->t.a);
     if (s->threads == 2) return;
-    r->t.b = array(s->d, sizeof(float));
+    r->t.b = testing_array(s->d, sizeof(float));
     made_rows(MADE_GAUSS, testing_seed() + 6, 1, s->d, r->t.b);
 }
 
@@ -98,10 +88,10 @@ static void make_given(struct rig *r)
 {
     const struct shape *s = &r->s;
     int d = s->d_in ? s->d_in : s->d;
-    float *in = array(s->n * d, sizeof *in);
+    float *in = testing_array(s->n * d, sizeof *in);
 
-    r->elem = array(s->n * d, sizeof(float));
-    r->given = array(s->nq * d, sizeof *r->given);
+    r->elem = testing_array(s->n * d, sizeof(float));
+    r->given = testing_array(s->nq * d, sizeof *r->given);
     made_rows(s->kind, testing_seed() + 1, s->n, d, in);
     made_as(s->elem, in, s->n * d, r->elem);
     made_rows(s->kind, testing_seed() + 2, s->nq, d, r->given);
@@ -115,14 +105,14 @@ static void make_given(struct rig *r)
 static void rig_data(struct rig *r)
 {
     const struct shape *s = &r->s;
-    float *stored = array(s->n * s->d, sizeof *stored), *c;
-    void *elem = array(s->n * s->d, sizeof(float));
+    float *stored = testing_array(s->n * s->d, sizeof *stored), *c;
+    void *elem = testing_array(s->n * s->d, sizeof(float));
 
-    r->x = array(s->n * s->d, sizeof *r->x);
-    r->q = array(s->nq * s->d, sizeof *r->q);
-    r->c = c = array(s->nlist * s->d, sizeof *r->c);
-    r->list = array(s->n, sizeof *r->list);
-    r->y = array(s->n * s->d, sizeof *r->y);
+    r->x = testing_array(s->n * s->d, sizeof *r->x);
+    r->q = testing_array(s->nq * s->d, sizeof *r->q);
+    r->c = c = testing_array(s->nlist * s->d, sizeof *r->c);
+    r->list = testing_array(s->n, sizeof *r->list);
+    r->y = testing_array(s->n * s->d, sizeof *r->y);
     if (s->d_in) make_transform(r);
     make_given(r);
     made_rows(s->kind, testing_seed() + 3, s->nlist, s->d, c);
@@ -133,7 +123,7 @@ static void rig_data(struct rig *r)
         r->y[i] = stored[i];
     free(stored), free(elem);
     if (!s->m) return;
-    r->books = array((int64_t)KSUB * s->d, sizeof *r->books);
+    r->books = testing_array((int64_t)KSUB * s->d, sizeof *r->books);
     make_books(r);
     code_rows(r);
 }
@@ -205,7 +195,7 @@ static int reserve(const struct rig *r, int64_t nq, int k, int nprobe)
 static void check_sizes(const struct rig *r)
 {
     int64_t *size = testing_guarded(r->s.nlist, sizeof *size);
-    int64_t *want = array(r->s.nlist, sizeof *want);
+    int64_t *want = testing_array(r->s.nlist, sizeof *want);
 
     CHECK_OK(r->b->ops->lists_sizes(r->b, r->l, size));
     for (int64_t i = 0; i < r->s.n; i++)
@@ -271,8 +261,8 @@ static void check_searches(const struct rig *r, int k_max)
 {
     const struct shape *s = &r->s;
     const int nprobes[] = {1, 3, (int)s->nlist};
-    float *want = array(s->nq * k_max, sizeof *want);
-    vid *ids = array(s->nq * k_max, sizeof *ids);
+    float *want = testing_array(s->nq * k_max, sizeof *want);
+    vid *ids = testing_array(s->nq * k_max, sizeof *ids);
 
     CHECK_OK(reserve(r, s->nq, k_max, (int)s->nlist));
     for (int p = 0; p < LENGTH(nprobes); p++) {
@@ -466,8 +456,8 @@ static void check_options(const struct shape *s)
     enum { K = 10, NPROBE = 5 };
     const size_t temps[] = {0, 1, 100000};
     struct rig r = rig_make(s);
-    float *want = array(s->nq * K, sizeof *want);
-    vid *ids = array(s->nq * K, sizeof *ids);
+    float *want = testing_array(s->nq * K, sizeof *want);
+    vid *ids = testing_array(s->nq * K, sizeof *ids);
 
     ref_search(r.q, s->nq, r.y, r.list, s->n, r.c, s->nlist, s->d, K, NPROBE, want, ids);
     for (int i = 0; i < 4 * LENGTH(temps); i++) {
@@ -527,12 +517,22 @@ static void test_parity_lists__an_nprobe_below_the_reserved_fits(void **state)
     enum { NLIST = 66000, NQ = 128, RESERVED = 65536 };
     struct shape s = {.kind = MADE_GAUSS, .d = 2, .n = 500, .nlist = NLIST, .nq = NQ, .threads = 2};
     struct rig r = rig_make(&s);
-    float dist[NQ];
-    vid ids[NQ];
+    float *dist[2];
+    vid *ids[2];
 
     (void)state;
-    CHECK_OK(reserve(&r, NQ, 1, RESERVED));
-    CHECK_OK(r.b->ops->lists_search(r.b, r.l, r.given, NQ, 1, RESERVED / 2, dist, ids));
+    for (int i = 0; i < 2; i++) {
+        dist[i] = testing_guarded(NQ, sizeof *dist[i]);
+        ids[i] = testing_guarded(NQ, sizeof *ids[i]);
+        CHECK_OK(reserve(&r, NQ, 1, i ? RESERVED / 2 : RESERVED));
+        CHECK_OK(r.b->ops->lists_search(r.b, r.l, r.given, NQ, 1, RESERVED / 2, dist[i], ids[i]));
+    }
+    assert_memory_equal(dist[0], dist[1], NQ * sizeof *dist[0]);
+    assert_memory_equal(ids[0], ids[1], NQ * sizeof *ids[0]);
+    for (int i = 0; i < 2; i++) {
+        testing_guarded_free(dist[i]);
+        testing_guarded_free(ids[i]);
+    }
     rig_clear(&r);
 }
 
@@ -542,8 +542,8 @@ static void test_parity_lists__a_failed_reserve_leaves_the_old(void **state)
     struct shape s = {.kind = MADE_GAUSS, .d = 16, .n = 900, .nlist = 9, .nq = 20, .threads = 2};
     struct backend *own = NULL; /* whose scratch is no larger than these lists need */
     struct rig r;
-    float *want = array(s.nq * 5, sizeof *want);
-    vid *ids = array(s.nq * 5, sizeof *ids);
+    float *want = testing_array(s.nq * 5, sizeof *want);
+    vid *ids = testing_array(s.nq * 5, sizeof *ids);
     int64_t made;
 
     (void)state;

@@ -9,8 +9,6 @@
 static const int ks[] = {1, 2, 3, 10, 100, 1000, 2048};
 static const float margins[] = {0, 1e-3f, 0.5f, 40, INFINITY};
 
-#define LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
-
 /* How the exact distances of the vectors pushed follow each other. */
 enum order { RANDOM, ASCENDING, DESCENDING, EQUAL, FEW_VALUES, OUTLIER, ORDERS };
 

@@ -41,6 +41,8 @@
         if (!strstr(fail_text(), word)) fail_msg("\"%s\" lacks \"%s\"", fail_text(), word);        \
     } while (0)
 
+#define LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
+
 /* The program's main: test_<file> [--seed N] [PATTERN]. tests: an array of struct CMUnitTest. */
 #define TESTING_MAIN(tests)                                                                        \
     int main(int argc, char **argv)                                                                \
@@ -57,9 +59,13 @@ int testing_options(int argc, char **argv);
  */
 uint32_t testing_seed(void);
 
+/* n elements of size bytes, zeros, and one more; for free(). Memory is there, or the test fails. */
+void *testing_array(int64_t n, size_t size);
+
 /*
- * For loops over very many cases: nonzero but every $IVFBENCH_TEST_SHARE-th time it is asked, so that
- * tools which slow a program down a hundred times see cases of all kinds. Without it, never.
+ * For loops over many cases: nonzero but the first three times it is asked in a process, and every
+ * $IVFBENCH_TEST_SHARE-th time after, so that tools which slow a program down a hundred times see
+ * cases of all kinds, and all of a claim that has no more. Without that variable, never.
  */
 int testing_left_out(void);
 
