@@ -205,8 +205,11 @@ static void write_params(struct cell *c, const struct trial *t, int search, char
     if (search)
         text_addf(&json, ",\"k\":%d,\"nprobe\":%d,\"precomputed_tables\":%s", t->k, t->nprobe,
                   t->precomputed_tables ? "true" : "false");
-    text_addf(&json, ",\"replicas\":%d,\"seed\":%lld,\"storage\":\"%s\",\"threads\":%d",
-              t->replicas, (long long)t->seed, elem_name(t->storage), t->threads);
+    text_addf(&json, ",\"replicas\":%d,\"seed\":%lld,\"storage\":\"%s\"", t->replicas,
+              (long long)t->seed, elem_name(t->storage));
+    if (search && c->plan->spec->temp_memory != SPEC_AUTO)
+        text_addf(&json, ",\"temp_memory\":%lld", (long long)c->plan->spec->temp_memory);
+    text_addf(&json, ",\"threads\":%d", t->threads);
     if (c->plan->centroids.nlist)
         text_addf(&json, ",\"train_centroids\":\"%s\"", c->plan->centroids.content.hex);
     text_addf(&json, ",\"train_rows\":%lld",

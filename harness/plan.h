@@ -10,9 +10,8 @@
  * The identity of a trial is the hash of its params: JSON with sorted keys and no spaces, of
  * all that changes the number and nothing else: the data's identity, key, backend, GPUs and
  * replicas, storage as resolved, threads, seed, iterations, training rows (how many, whether drawn,
- * whose centroids), float16, tables, k, batch, nprobe. Not in it: paths, the spec's name, the order
- * of keys or values, how often time is taken, what is measured, memory limits (temp_memory is one),
- * caching.
+ * whose centroids), float16, tables, temp_memory unless `auto`, k, batch, nprobe. Not in it: paths, the
+ * spec's name, the order of keys or values, how often time is taken, what is measured, caching.
  */
 #ifndef IVF_PLAN_H
 #define IVF_PLAN_H

@@ -77,33 +77,37 @@ const struct export_column export_columns[] = {
     REAL(power_w),
     REAL(temperature_c),
     TEXT(clock_events),
+    INT(temp_memory),
+    INT(train_cached),
 };
 const int export_columns_count = sizeof export_columns / sizeof *export_columns;
 
 /* Fields of a row that are columns of the query below, in its order. */
 static const struct export_column queried[] = {
-    TEXT(spec),    TEXT(status),
-    TEXT(reason),  TEXT(flags),
-    TEXT(dataset), TEXT(index),
-    TEXT(backend), TEXT(device),
-    TEXT(storage), TEXT(commit),
-    TEXT(started), TEXT(identity),
-    TEXT(machine), INT(trial),
-    INT(run),      INT(attempt),
-    INT(n),        INT(d),
-    INT(gpus),     INT(replicas),
-    INT(float16),  INT(precomputed_tables),
-    INT(threads),  INT(seed),
-    INT(k),        INT(nprobe),
-    INT(batch),    INT(nq),
-    INT(nlist),    TEXT(clock_events),
+    TEXT(spec),       TEXT(status),
+    TEXT(reason),     TEXT(flags),
+    TEXT(dataset),    TEXT(index),
+    TEXT(backend),    TEXT(device),
+    TEXT(storage),    TEXT(commit),
+    TEXT(started),    TEXT(identity),
+    TEXT(machine),    INT(trial),
+    INT(run),         INT(attempt),
+    INT(n),           INT(d),
+    INT(gpus),        INT(replicas),
+    INT(float16),     INT(precomputed_tables),
+    INT(threads),     INT(seed),
+    INT(k),           INT(nprobe),
+    INT(batch),       INT(nq),
+    INT(nlist),       TEXT(clock_events),
+    INT(temp_memory),
 };
 enum { QUERIED = sizeof queried / sizeof *queried };
 
 static const char query[] =
     "SELECT spec, status, reason, flags, dataset_name, \"index\", backend, device, storage,"
     " \"commit\", started, identity, fingerprint, id, run, attempt, n, d, gpus, replicas, float16,"
-    " precomputed_tables, threads, seed, k, nprobe, batch, nq, nlist, clock_events FROM ("
+    " precomputed_tables, threads, seed, k, nprobe, batch, nq, nlist, clock_events,"
+    " params ->> 'temp_memory' FROM ("
     "SELECT t.*, c.events AS clock_events, e.name AS spec, x.name AS dataset_name, s.\"commit\" ||"
     " iif(s.dirty, '-dirty', '') AS \"commit\", m.fingerprint,"
     " strftime('%Y-%m-%dT%H:%M:%SZ', t.started_unix_ns / 1000000000, 'unixepoch') AS started,"
@@ -117,7 +121,8 @@ static const char query[] =
     " AND (?4 = 0 OR t.run = ?4 OR t.id IN (SELECT trial FROM reuse WHERE reuse.run = ?4)))"
     " WHERE ?5 OR age = 1"
     " ORDER BY spec, dataset_name, n, \"index\", fingerprint, backend, device NULLS LAST, gpus,"
-    " replicas, storage, float16, precomputed_tables, threads, seed, k, batch, nprobe, attempt";
+    " replicas, storage, float16, precomputed_tables, params ->> 'temp_memory',"
+    " threads, seed, k, batch, nprobe, attempt";
 
 static void read_columns(struct export_row *row, sqlite3_stmt *st)
 {
@@ -208,7 +213,8 @@ static int read_phases(struct sql *c, struct export_row *row)
     int rc = sql_query(&st, c,
                        "SELECT sum(wall_ns) FILTER (WHERE name = 'train') / 1e9,"
                        " sum(wall_ns) FILTER (WHERE name = 'add') / 1e9,"
-                       " max(peak_host_bytes), max(peak_device_bytes)"
+                       " max(peak_host_bytes), max(peak_device_bytes),"
+                       " max(cached) FILTER (WHERE name = 'train')"
                        " FROM phase WHERE trial = ?1",
                        &trial, 1);
 
@@ -217,6 +223,8 @@ static int read_phases(struct sql *c, struct export_row *row)
         keep_max(&row->add_s, st, 1);
         keep_max(&row->peak_host_bytes, st, 2);
         keep_max(&row->peak_device_bytes, st, 3);
+        row->train_cached =
+            sqlite3_column_type(st, 4) == SQLITE_NULL ? -1 : sqlite3_column_int64(st, 4);
     }
     sql_done(st);
     return rc;

@@ -46,6 +46,7 @@ struct export_row {
         *clock_events;
     int64_t trial, run, attempt, n, d, gpus, replicas, float16, precomputed_tables, threads, seed,
         k, nprobe, batch, nq, nlist, repeats;
+    int64_t temp_memory /* bytes; -1: auto */, train_cached /* 1: train_s is of an earlier run */;
     double search_ms, search_ms_q1, search_ms_q3; /* median, quartiles over repeats */
     double search_device_ms, qps;                 /* qps: nq over the median */
     double recall_1, recall_10, recall_100, krecall_10, recall_tie, intersection_10;

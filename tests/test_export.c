@@ -175,7 +175,7 @@ static void test_export__the_table_says_once_what_all_rows_share(void **state)
         text_get(&out),
         "spec fake, dataset toys, n 200000, d 128, nq 1000, k 100, backend cpu,"
         " device Toy <9000> & co,\ngpus 0, replicas 1, storage u8, float16 off, tables on,"
-        " threads 2, batch 16384, seed 1, status ok\n\n"
+        " threads 2, batch 16384, seed 1,\nmodel cached off, status ok\n\n"
         "index         nprobe     R@1    R@10   R@100  tie-aware   10∩10   search ms      QPS"
         "  train s  add s     host\n"
         "IVF1024,Flat       1  0.3667  0.3667  0.3667     0.3667  0.3667  9.10 ±0.09  109,890"
@@ -185,6 +185,31 @@ static void test_export__the_table_says_once_what_all_rows_share(void **state)
     assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_MARKDOWN, &out), 2);
     assert_non_null(strstr(text_get(&out), "\n| index | nprobe | R@1 |"));
     assert_non_null(strstr(text_get(&out), "\n|---|---:|---:|"));
+    text_clear(&out);
+    store_close(db);
+}
+
+static void test_export__a_row_says_what_its_scratch_was_and_whether_it_trained(void **state)
+{
+    static char params[] = "{\"nprobe\":8,\"temp_memory\":1048576}";
+    struct store *db = open_fresh();
+    int64_t run = fake_run(db);
+    struct store_trial free = fake_trial(run, "IVF1024,Flat", 1, 8), capped = free;
+    struct text out = {0};
+
+    (void)state;
+    capped.identity = "capped";
+    capped.params = params;
+    CHECK_OK(fake_store(db, &free, STATUS_OK));
+    CHECK_OK(store_begin(db, &capped));
+    CHECK_OK(store_phase(db, "train", 2000000000, -1, 100, -1, 1));
+    CHECK_OK(store_end(db, STATUS_OK, NULL, NULL));
+    assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_JSON, &out), 2);
+    assert_non_null(strstr(text_get(&out), "\"temp_memory\": null, \"train_cached\": 0}"));
+    assert_non_null(strstr(text_get(&out), "\"temp_memory\": 1048576, \"train_cached\": 1}"));
+    assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_TABLE, &out), 2);
+    assert_non_null(strstr(text_get(&out), "temp_memory"));
+    assert_non_null(strstr(text_get(&out), "model cached"));
     text_clear(&out);
     store_close(db);
 }
@@ -250,6 +275,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_export__filters_take_globs),
     cmocka_unit_test(test_export__a_run_shows_what_it_found_finished),
     cmocka_unit_test(test_export__the_table_says_once_what_all_rows_share),
+    cmocka_unit_test(test_export__a_row_says_what_its_scratch_was_and_whether_it_trained),
     cmocka_unit_test(test_export__what_a_row_does_not_have_makes_no_column),
     cmocka_unit_test(test_export__every_format_survives_every_failed_alloc),
 };
