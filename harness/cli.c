@@ -221,8 +221,11 @@ int cli_parse(const struct cli_option *options, int argc, char **argv, struct cl
             only_words = 1;
         else if (!only_words && argv[i][0] == '-' && argv[i][1])
             rc = take_option(options, argc, argv, &i);
-        else
+        else if (words)
             rc = list_add(words, argv[i]);
+        else
+            rc = fail(ERR_INVALID, "%s takes no \"%s\"; `ivfbench %s --help` says what it takes",
+                      argv[0], argv[i], argv[0]);
     }
     return rc;
 }

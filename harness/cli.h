@@ -62,8 +62,8 @@ struct cli_option {
 
 /*
  * Takes argv[1...] apart: --name VALUE or --name=VALUE into its option's `where`, everything
- * else (and all that follows "--") into words. ERR_INVALID says what is wrong, with the nearest
- * option where there is one. Clear words and every CLI_LIST with cli_list_clear in any case.
+ * else (and all that follows "--") into words; NULL: there may be none. ERR_INVALID says what is wrong,
+ * with the nearest option where there is one. Clear words and every CLI_LIST with cli_list_clear in any case.
  */
 int cli_parse(const struct cli_option *options, int argc, char **argv, struct cli_list *words);
 

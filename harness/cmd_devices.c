@@ -59,18 +59,11 @@ static void print_cuda(void)
 
 static int devices(int argc, char **argv)
 {
-    struct cli_list words = {0};
-    const struct cli_option options[] = {{0}};
-    int rc = EXIT_DONE;
-
-    if (cli_parse(options, argc, argv, &words) < 0) {
-        rc = cli_error(EXIT_USAGE);
-    } else {
-        print_cpu();
-        print_cuda();
-    }
-    cli_list_clear(&words);
-    return rc;
+    if (cli_parse((const struct cli_option[]){{0}}, argc, argv, NULL) < 0)
+        return cli_error(EXIT_USAGE);
+    print_cpu();
+    print_cuda();
+    return EXIT_DONE;
 }
 
 const struct verb verb_devices = {

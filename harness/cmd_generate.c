@@ -1,5 +1,6 @@
 /* generate: the synthetic data set as files, for other programs or to try a format. */
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
@@ -167,8 +168,16 @@ out:
 
 static int check(struct job *job)
 {
+    static const char *const formats[] = {"bvecs", "u8bin", "npy", "fvecs", "fbin"};
     const int64_t most = (int64_t)1 << 40;
+    enum { FORMATS = sizeof formats / sizeof *formats };
+    int format = 0;
 
+    while (format < FORMATS && strcmp(job->format, formats[format]) != 0)
+        format++;
+    if (format == FORMATS)
+        return fail(ERR_INVALID, "generate: --format %s is not bvecs, u8bin, npy, fvecs or fbin",
+                    job->format);
     if (!job->folder || !*job->folder) return fail(ERR_INVALID, "generate wants -o FOLDER");
     if (job->n < 1 || job->n > most) return fail(ERR_INVALID, "generate wants --n from 1 to 2^40");
     if (job->d < 1 || job->d > D_MAX)
@@ -181,7 +190,6 @@ static int check(struct job *job)
 
 static int run(int argc, char **argv)
 {
-    struct cli_list words = {0};
     struct job job = {.nq = 1000, .seed = 1};
     struct datawork w;
     int quiet = 0, rc;
@@ -198,15 +206,13 @@ static int run(int argc, char **argv)
         {0}
     };
 
-    if ((rc = cli_parse(options, argc, argv, &words)) == 0 && words.count > 0)
-        rc = fail(ERR_INVALID, "generate takes no %s; -o says where the files go", words.v[0]);
+    rc = cli_parse(options, argc, argv, NULL);
     if (!job.backend) job.backend = "auto";
+    if (!job.format) job.format = "u8bin";
     if (rc == 0) rc = device_word(job.backend);
     if (rc == 0) rc = check(&job);
-    if (!job.format) job.format = "u8bin";
     datawork_begin(&w, quiet);
     if (rc == 0) rc = generate(&w, &job);
-    cli_list_clear(&words);
     return (int)datawork_end(&w, rc);
 }
 

@@ -8,7 +8,7 @@
 static const char exit_codes[] =
     "\n"
     "Exit codes: 0 done, skipped by rule or already finished; 1 a trial failed; 2 command line,\n"
-    "spec or data file; 3 regression; 4 a filter matched nothing; 5 no device, or a database that\n"
+    "spec or data file; 4 a filter matched nothing; 5 no device, or a database that\n"
     "is locked, unwritable or of a newer version, or a full disk; 130, 143 interrupted.\n";
 
 static void overview(void)
@@ -24,6 +24,27 @@ static void overview(void)
     fputs(exit_codes, stdout);
 }
 
+/* name: NULL for all keys. */
+static int help_keys(const char *name)
+{
+    struct text page = {0};
+    int code = EXIT_DONE;
+
+    if (spec_help(&page, name) == 0) {
+        fail(ERR_INVALID,
+             "help: no verb and no key of a spec is named %s; `ivfbench help` lists the "
+             "verbs, `ivfbench help spec` the keys",
+             name);
+        code = cli_error(EXIT_USAGE);
+    } else if (text_failed(&page)) {
+        code = cli_error(EXIT_TRIAL);
+    } else {
+        fputs(text_get(&page), stdout);
+    }
+    text_clear(&page);
+    return code;
+}
+
 static int topic(const char *name)
 {
     for (int i = 0; cli_verb(i); i++) {
@@ -31,21 +52,7 @@ static int topic(const char *name)
         fputs(cli_verb(i)->help, stdout);
         return EXIT_DONE;
     }
-    fail(ERR_INVALID, "help: no verb and no topic is named %s; `ivfbench help` lists the verbs",
-         name);
-    return cli_error(EXIT_USAGE);
-}
-
-static int help_spec(void)
-{
-    struct text page = {0};
-    int rc;
-
-    spec_help(&page);
-    rc = text_failed(&page);
-    if (rc == 0) fputs(text_get(&page), stdout);
-    text_clear(&page);
-    return rc == 0 ? EXIT_DONE : cli_error(EXIT_TRIAL);
+    return help_keys(strcmp(name, "spec") == 0 ? NULL : name);
 }
 
 static int help(int argc, char **argv)
@@ -54,17 +61,18 @@ static int help(int argc, char **argv)
         overview();
         return EXIT_DONE;
     }
-    return strcmp(argv[1], "spec") == 0 ? help_spec() : topic(argv[1]);
+    return topic(argv[1]);
 }
 
 const struct verb verb_help = {
     .name = "help",
-    .summary = "this page, a verb's page, or every key of a spec",
-    .help = "Usage: ivfbench help [VERB | spec]\n"
+    .summary = "this page, a verb's page, or keys of a spec",
+    .help = "Usage: ivfbench help [VERB | spec | KEY]\n"
             "\n"
             "Without a word: the verbs and the exit codes. With a verb: what VERB --help prints.\n"
-            "With `spec`: every key of a spec with its type, range, default and meaning.\n"
+            "With `spec`: every key of a spec with its type, range, default and meaning. With a\n"
+            "key or a section of them: the same of those.\n"
             "\n"
-            "Example: ivfbench help spec | less\n",
+            "Example: ivfbench help search.nprobe\n",
     .run = help,
 };

@@ -54,7 +54,6 @@ static int write_report(struct shelf *s, const char *path)
 static int run(int argc, char **argv)
 {
     struct shelf s = {0};
-    struct cli_list words = {0};
     const char *path = NULL;
     const struct cli_option options[] = {
         SHELF_OPTIONS(s), {"--out", CLI_STRING, &path},
@@ -62,16 +61,12 @@ static int run(int argc, char **argv)
     };
     int code;
 
-    if (cli_parse(options, argc, argv, &words) < 0) {
-        code = cli_error(EXIT_USAGE);
-    } else if (words.count > 0) {
-        fail(ERR_INVALID, "report takes no %s; --spec GLOB chooses specs", words.v[0]);
+    if (cli_parse(options, argc, argv, NULL) < 0) {
         code = cli_error(EXIT_USAGE);
     } else if ((code = shelf_open(&s)) == EXIT_DONE) {
         code = write_report(&s, path ? path : "report.html");
     }
     store_close(s.db);
-    cli_list_clear(&words);
     return code;
 }
 

@@ -16,14 +16,11 @@ static const char help[] =
 
 static int run(int argc, char **argv)
 {
-    struct cli_list words = {0};
     struct text schema = {0};
-    int rc = cli_parse((const struct cli_option[]){{0}}, argc, argv, &words);
     int code = EXIT_DONE;
 
-    if (rc == 0 && words.count) rc = fail(ERR_INVALID, "schema takes no \"%s\"", words.v[0]);
-    cli_list_clear(&words);
-    if (rc < 0) return cli_error(EXIT_USAGE);
+    if (cli_parse((const struct cli_option[]){{0}}, argc, argv, NULL) < 0)
+        return cli_error(EXIT_USAGE);
     spec_schema(&schema);
     if (text_failed(&schema))
         code = cli_error(EXIT_TRIAL);

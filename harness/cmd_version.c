@@ -7,17 +7,13 @@
 static int version(int argc, char **argv)
 {
     struct machine m = {0};
-    struct cli_list words = {0};
-    const struct cli_option options[] = {{0}};
     struct store_software row;
-    int rc = EXIT_USAGE;
+    int code = EXIT_DONE;
 
-    if (cli_parse(options, argc, argv, &words) < 0) {
-        cli_error(rc);
-        goto out;
-    }
+    if (cli_parse((const struct cli_option[]){{0}}, argc, argv, NULL) < 0)
+        return cli_error(EXIT_USAGE);
     if (machine_read(&m) < 0) {
-        rc = cli_error(EXIT_ENVIRONMENT);
+        code = cli_error(EXIT_ENVIRONMENT);
         goto out;
     }
     row = machine_software_row(&m);
@@ -25,11 +21,9 @@ static int version(int argc, char **argv)
     printf("commit %s%s\n", row.commit, row.dirty ? ", with changes" : "");
     printf("binary %s\n", row.binary_hash);
     printf("%s\n", row.facts);
-    rc = EXIT_DONE;
 out:
     machine_clear(&m);
-    cli_list_clear(&words);
-    return rc;
+    return code;
 }
 
 const struct verb verb_version = {

@@ -131,8 +131,11 @@ int spec_axis_count(const struct spec *s, enum spec_axis axis);
 /* experiments/spec.schema.json (JSON Schema, draft 7), made from the table. */
 void spec_schema(struct text *out);
 
-/* Every key with type, range, default and meaning: for `help spec`. */
-void spec_help(struct text *out);
+/*
+ * Keys with type, range, default and meaning: of all, the one of that name, or those of a section.
+ * Returns how many. name: NULL, "search.nprobe", "search".
+ */
+int spec_help(struct text *out, const char *name);
 
 #ifdef __cplusplus
 }

@@ -192,7 +192,10 @@ static struct shown did_you_mean(const char *word)
 {
     struct shown hint = {{0}};
 
-    if (word) snprintf(hint.s, sizeof hint.s, "; did you mean \"%s\"?", word);
+    if (word)
+        snprintf(hint.s, sizeof hint.s, "; did you mean \"%s\"?", word);
+    else
+        snprintf(hint.s, sizeof hint.s, "; `ivfbench help spec` lists the keys");
     return hint;
 }
 

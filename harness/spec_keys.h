@@ -61,7 +61,7 @@ int spec_key_section(const char *name);
 
 /*
  * What an unknown key of a section ("" or "search") was probably meant to be, as a hint to end
- * the message with: "; did you mean \"nprobe\"?"; "" where nothing is near.
+ * the message with: "; did you mean \"nprobe\"?", or where nothing is near who lists them.
  */
 struct shown spec_key_hint(const char *section, const char *name);
 

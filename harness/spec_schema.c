@@ -226,13 +226,19 @@ static void add_type(struct text *t, const struct spec_key *key)
     if (key->flags & KEY_REQUIRED) text_add(t, "; required");
 }
 
-void spec_help(struct text *out)
+int spec_help(struct text *out, const char *name)
 {
+    size_t len = name ? strlen(name) : 0;
     const struct spec_key *key;
+    int count = 0;
 
     for (int i = 0; (key = spec_key(i)); i++) {
+        if (name && (strncmp(key->name, name, len) || (key->name[len] && key->name[len] != '.')))
+            continue;
+        count++;
         text_addf(out, "%-26s ", key->name);
         add_type(out, key);
         text_addf(out, "\n    %s\n", key->help);
     }
+    return count;
 }

@@ -1,14 +1,4 @@
-/*
- * Each kernel, and what users wait for, beside its floor: kernels/README.md's tables come from here.
- *
- * Usage: bench_kernels [OPTION...] SECTION...   (assign, means, encode, ...: the table below)
- *   --backend NAME   cpu or cuda; default: the best that opens
- *   --scale X        of rows, lists and queries; default 1
- *   --repeats N      timed runs of each line, instead of its own 3, 5 or 10
- *   --csv FILE       lines are appended to it
- *   --write DIR      sets, centroids and answers as .npy, for tests/bench_faiss_gpu.py
- *   --smoke          without sections: all of them, at sizes that take seconds
- */
+/* Each kernel, and what users wait for, beside its floor: kernels/README.md's tables come from here. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +10,16 @@
 #include "harness/machine.h"
 #include "kernels/kernels.h"
 #include "tests/bench_sections.h"
+
+static const char usage[] =
+    "Usage: bench_kernels [OPTION...] SECTION...\n"
+    "  --backend NAME   cpu or cuda; default: the best that opens\n"
+    "  --scale X        of rows, lists and queries; default 1\n"
+    "  --repeats N      timed runs of each line, instead of its own 3, 5 or 10\n"
+    "  --csv FILE       lines are appended to it\n"
+    "  --write DIR      sets, centroids and answers as .npy, for tests/bench_faiss_gpu.py\n"
+    "  --smoke          without sections: all of them, at sizes that take seconds\n"
+    "Sections:";
 
 static const double SMOKE_SCALE = 1e-4;
 
@@ -186,9 +186,17 @@ enum { SECTIONS = sizeof sections / sizeof *sections };
 struct options {
     const char *backend, *scale, *csv, *folder;
     int64_t repeats;
-    int smoke;
+    int smoke, help;
     struct cli_list words;
 };
+
+static void print_help(void)
+{
+    fputs(usage, stdout);
+    for (int i = 0; i < SECTIONS; i++)
+        printf(" %s", sections[i].name);
+    putchar('\n');
+}
 
 static int asked_for(const struct options *o, const char *name)
 {
@@ -204,7 +212,8 @@ static int check_words(const struct cli_list *words)
 
         for (int j = 0; j < SECTIONS; j++)
             known += strcmp(words->v[i], sections[j].name) == 0;
-        if (!known) return fail(ERR_INVALID, "there is no section %s", words->v[i]);
+        if (!known)
+            return fail(ERR_INVALID, "there is no section %s; --help lists them", words->v[i]);
     }
     return 0;
 }
@@ -218,13 +227,16 @@ static int parse(struct options *o, int argc, char **argv, struct bench *t)
         {"--write",   CLI_STRING, &o->folder},
         {"--repeats",      CLI_INT, &o->repeats},
         {"--smoke",     CLI_FLAG, &o->smoke},
-        {0   },
+        {"--help",    CLI_FLAG, &o->help},
+        {0 },
     };
     int rc;
 
     if ((rc = cli_parse(options, argc, argv, &o->words)) < 0) return rc;
+    if (o->help) return 0;
     if ((rc = check_words(&o->words)) < 0) return rc;
-    if (!o->words.count && !o->smoke) return fail(ERR_INVALID, "no section is named");
+    if (!o->words.count && !o->smoke)
+        return fail(ERR_INVALID, "no section is named; --help lists them");
     if (o->repeats > BENCH_REPEATS_MAX)
         return fail(ERR_INVALID, "--repeats is at most %d", BENCH_REPEATS_MAX);
     t->scale = o->scale ? strtod(o->scale, NULL) : o->smoke ? SMOKE_SCALE : 1;
@@ -313,6 +325,10 @@ int main(int argc, char **argv)
     int rc;
 
     if ((rc = parse(&o, argc, argv, &t)) < 0) goto out;
+    if (o.help) {
+        print_help();
+        goto out;
+    }
     if ((rc = open_backend(&t.b, o.backend)) < 0) goto out;
     if ((rc = machine_read(&m)) < 0) goto out;
     if ((rc = open_csv(&t, o.csv)) < 0) goto out;

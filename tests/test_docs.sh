@@ -20,10 +20,16 @@ for spec in "$tmp"/*.yaml experiments/*.yaml; do
     "$ivfbench" check --quiet "$spec" || wrong "$spec: a spec that we show does not pass check"
 done
 
-verbs=$(sed -n 's/^| `\([a-z]*\)[` ].*/\1/p' README.md)
+verbs=$(awk -F '|' '/^## / { on = /Commands/ } on && /^\| `/ { print $2 }' README.md | grep -o '`[a-z]*' | tr -d '`')
 [ -n "$verbs" ] || wrong "README.md: no table of commands found"
 for verb in $verbs; do
     "$ivfbench" "$verb" --help >/dev/null || wrong "README.md: there is no ivfbench $verb"
+done
+
+keys=$(awk '/^## / { on = /bench_gpu_1bn/ } on && /^\|/' README.md | grep -o '`[a-z][a-z0-9_.]*' | tr -d '`')
+[ -n "$keys" ] || wrong "README.md: no table of the script's options found"
+for key in $keys; do
+    "$ivfbench" help "$key" >/dev/null || wrong "README.md: there is no key $key"
 done
 
 for page in README.md CONTRIBUTING.md; do

@@ -261,7 +261,8 @@ static void test_spec__unknown_key_names_the_nearest(void **state)
          "4:1: error: unknown key \"nprobe\"; did you mean \"search.nprobe\"?\n"                },
         {HEAD "nporbe: 1\n",
          "4:1: error: unknown key \"nporbe\"; did you mean \"search.nprobe\"?\n"                },
-        {HEAD "xyzzyplugh: 1\n",          "4:1: error: unknown key \"xyzzyplugh\"\n"            },
+        {HEAD "xyzzyplugh: 1\n",
+         "4:1: error: unknown key \"xyzzyplugh\"; `ivfbench help spec` lists the keys\n"        },
         {HEAD "<<: {k: 1}\n",             "4:1: error: merge keys (<<) are not supported"       },
         {HEAD "exclude: [{nporbe: 2}]\n", "4:12: error: exclude: \"nporbe\" is no axis: index, "},
         {HEAD "exclude: [{}]\n",          "4:11: error: exclude: an entry is a mapping"         },
@@ -580,13 +581,20 @@ static void test_spec__the_schema_that_ships_is_the_tables(void **state)
 static void test_spec__help_names_every_key(void **state)
 {
     const struct spec_key *key;
-    struct text help = {0};
+    struct text help = {0}, page = {0};
 
     (void)state;
-    spec_help(&help);
-    for (int i = 0; (key = spec_key(i)); i++)
+    assert_true(spec_help(&help, NULL) > 30);
+    for (int i = 0; (key = spec_key(i)); i++) {
         assert_non_null(strstr(text_get(&help), key->name));
+        text_reset(&page);
+        assert_int_equal(spec_help(&page, key->name), 1);
+        assert_memory_equal(text_get(&page), key->name, strlen(key->name));
+    }
+    assert_true(spec_help(&page, "search") > 3);
+    assert_int_equal(spec_help(&page, "searc"), 0);
     text_clear(&help);
+    text_clear(&page);
 }
 
 static void test_spec__every_spec_that_ships_is_right_and_names_its_schema(void **state)

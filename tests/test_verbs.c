@@ -70,7 +70,7 @@ static void test_verbs__export_has_four_formats(void **state)
     CHECK_CALL(0, "", "export -o rows.csv --db \"$DB\"");
     assert_true(is_there("rows.csv"));
     CHECK_CALL(2, "csv, json, table or md", "export --format xml --db \"$DB\"");
-    CHECK_CALL(2, "takes no sift.yaml", "export sift.yaml --db \"$DB\"");
+    CHECK_CALL(2, "takes no \"sift.yaml\"", "export sift.yaml --db \"$DB\"");
 }
 
 static void test_verbs__a_filter_without_match_exits_with_4(void **state)
