@@ -379,7 +379,7 @@ static void test_cuda_search__a_list_may_have_few_queries_or_hundreds(void **sta
 /* Every seventh query is not finite, so large that its distances are not, or far from everything. */
 static void awkward_queries(struct rig *r)
 {
-    static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e19f, -1e15f, 1e6f, 1e-30f};
+    static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e19f, -1e15f, 1e6f, 1e4f, 1e-30f};
     int d = r->s.d;
 
     for (int64_t i = 3; i < r->s.nq; i += 7) {
@@ -466,14 +466,24 @@ static void test_cuda_search__norms_may_be_far_apart(void **state)
     check(&s, K);
 }
 
-static void far_from_zero(struct rig *r)
+static void move_from_zero(struct rig *r, float mean)
 {
     for (int64_t i = 0; i < r->s.n * r->s.d; i++)
-        r->x[i] = 30000 + r->x[i] / 16;
+        r->x[i] = mean + r->x[i] / 16;
     for (int64_t i = 0; i < r->s.nq * r->s.d; i++)
-        r->q[i] = 30000 + r->q[i] / 16;
+        r->q[i] = mean + r->q[i] / 16;
     for (int64_t i = 0; i < r->s.nlist * r->s.d; i++)
-        r->c[i] = 30000 + r->c[i] / 16;
+        r->c[i] = mean + r->c[i] / 16;
+}
+
+static void far_from_zero(struct rig *r)
+{
+    move_from_zero(r, 30000);
+}
+
+static void farther_from_zero(struct rig *r)
+{
+    move_from_zero(r, 4e6f);
 }
 
 static void test_cuda_search__the_mean_may_be_far_larger_than_the_spread(void **state)
@@ -487,6 +497,41 @@ static void test_cuda_search__the_mean_may_be_far_larger_than_the_spread(void **
     s.storage = ELEM_F16;
     check(&s, K);
     s.m = 24;
+    check(&s, K);
+}
+
+/* 256 tables fit in no block: what codes stand for is looked at element by element. */
+static void test_cuda_search__so_may_that_of_long_codes(void **state)
+{
+    struct rig_shape s = shape_of(KIND_SIFT, ELEM_F32, 512, 256);
+
+    (void)state;
+    s.twist = farther_from_zero;
+    s.n = 4000;
+    s.nq = SOME;
+    check(&s, K);
+}
+
+/* Centred it is nothing; before, it is past what can be scaled. */
+static void same_huge_value(struct rig *r)
+{
+    for (int64_t i = 0; i < r->s.n; i++)
+        row_of(r->x, i, r)[0] = 3e38f;
+    for (int64_t i = 0; i < r->s.nq; i++)
+        row_of(r->q, i, r)[0] = 3e38f;
+    for (int64_t j = 0; j < r->s.nlist; j++)
+        row_of(r->c, j, r)[0] = 3e38f;
+}
+
+static void test_cuda_search__all_may_have_the_same_huge_value(void **state)
+{
+    struct rig_shape s = shape_of(MADE_GAUSS, ELEM_F32, 40, 0);
+
+    (void)state;
+    s.twist = same_huge_value;
+    s.nq = SOME;
+    check(&s, K);
+    s.m = 10;
     check(&s, K);
 }
 
@@ -768,6 +813,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__queries_may_be_bytes_or_hardly_none),
     cmocka_unit_test(test_cuda_search__norms_may_be_far_apart),
     cmocka_unit_test(test_cuda_search__the_mean_may_be_far_larger_than_the_spread),
+    cmocka_unit_test(test_cuda_search__so_may_that_of_long_codes),
+    cmocka_unit_test(test_cuda_search__all_may_have_the_same_huge_value),
     cmocka_unit_test(test_cuda_search__a_bound_may_come_from_part_of_a_list),
     cmocka_unit_test(test_cuda_search__candidates_that_find_no_room_change_nothing),
     cmocka_unit_test(test_cuda_search__tables_and_halves_change_nothing),

@@ -129,6 +129,8 @@ __device__ static bool store_tighten(const struct store &s, int k, float margin,
 
 /* ---- e of one vector ---- */
 
+/* A scorer's begin, by the whole block, says of some threads' share of the query whether e cannot express it. */
+
 /* Rows: the query scaled, zeros past d; squares are taken of what is scaled, which underflows last. */
 template <enum elem E> struct scorer_rows {
     static constexpr bool by_lanes = true, fp16 = false;
@@ -145,14 +147,21 @@ template <enum elem E> struct scorer_rows {
         return E == ELEM_F32 ? 4 : E == ELEM_F16 ? 2 : 1;
     }
 
-    __device__ void begin(const struct walk_task &t, int64_t query, char *shared)
+    /* What is large before it is centred may be so large that it cannot be scaled. */
+    __device__ bool begin(const struct walk_task &t, int64_t query, char *shared)
     {
         float *to = (float *)shared;
+        bool past = false;
 
-        for (int j = (int)threadIdx.x; j < (int)t.lists.stride / elem_size(); j += THREADS)
-            to[j] = j < t.lists.d ? t.d_q[query * t.lists.d + j] * t.space->scale : 0;
+        for (int j = (int)threadIdx.x; j < (int)t.lists.stride / elem_size(); j += THREADS) {
+            float scaled = j < t.lists.d ? t.d_q[query * t.lists.d + j] * t.space->scale : 0;
+
+            to[j] = scaled;
+            past |= !(fabsf(scaled) < INFINITY);
+        }
         q = to;
         scale = t.space->scale;
+        return past;
     }
 
     __device__ void enter(const struct walk_task &, int64_t, float)
@@ -281,13 +290,14 @@ template <class T> struct scorer_codes {
         return sum;
     }
 
-    __device__ void begin(const struct walk_task &t, int64_t query, char *shared)
+    __device__ bool begin(const struct walk_task &t, int64_t query, char *shared)
     {
         table = (T *)shared;
         y = (float *)(table + t.lists.m * KSUB);
         x = t.d_q + query * t.lists.d;
         scale = t.space->scale;
         if (t.half) fill(t, NULL);
+        return false;
     }
 
     __device__ void enter(const struct walk_task &t, int64_t list, float list_near)
@@ -333,7 +343,10 @@ template <class T> struct scorer_codes {
     }
 };
 
-/* What has no room in shared memory, whatever it is: eight lanes a vector, element by element. */
+/*
+ * What has no room in shared memory, whatever it is: eight lanes a vector, element by element. Differences
+ * in fp64: a decoded vector that is not centred has more digits than fp32, and e_margin knows nothing of those.
+ */
 struct scorer_elements {
     static constexpr bool by_lanes = true, fp16 = false;
     const float *q, *c;
@@ -344,10 +357,11 @@ struct scorer_elements {
         return 0;
     }
 
-    __device__ void begin(const struct walk_task &t, int64_t query, char *)
+    __device__ bool begin(const struct walk_task &t, int64_t query, char *)
     {
         q = t.d_q + query * t.lists.d;
         scale = t.space->scale;
+        return false;
     }
 
     __device__ void enter(const struct walk_task &t, int64_t list, float)
@@ -361,10 +375,9 @@ struct scorer_elements {
         float sum = 0;
 
         for (int j = (int)(threadIdx.x % LANES); j < t.lists.d; j += LANES) {
-            float x = t.lists.m ? (float)stored_code_at(t.lists, row, c, j)
-                                : exact_elem(t.lists.storage, row, j);
-
-            float diff = (q[j] - x) * scale;
+            double x = t.lists.m ? stored_code_at(t.lists, row, c, j)
+                                 : exact_elem(t.lists.storage, row, j);
+            float diff = (float)((q[j] - x) * scale);
 
             sum = fmaf(diff, diff, sum);
         }
@@ -504,13 +517,13 @@ __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const stru
     return true;
 }
 
-/* Whether e cannot express what this query is at: a margin or bounds that are no numbers, a list, a table. */
+/* Whether e cannot express what this query is at: itself, a margin or bounds that are no numbers, a list, a table. */
 template <class Scorer>
-__device__ static bool is_past_e(const struct walk_task &t, int64_t query, float margin,
-                                 float unbounded)
+__device__ static bool is_past_e(const struct walk_task &t, int64_t query, bool query_is,
+                                 float margin, float unbounded)
 {
     float reach = t.rows.d_length[query] + t.space->col_max + t.facts->y_max;
-    int past = !(margin < INFINITY) || !(unbounded < INFINITY) ||
+    int past = query_is || !(margin < INFINITY) || !(unbounded < INFINITY) ||
                (Scorer::fp16 && !(reach * t.facts->y_max * FP16_UNIT < 60000));
 
 #pragma unroll 1
@@ -554,7 +567,8 @@ __global__ static void __launch_bounds__(THREADS, RESIDENT)
         Scorer scorer;
 
         __syncthreads(); /* the query before is done with all of this */
-        scorer.begin(t, query, region);
+        bool past = scorer.begin(t, query, region);
+
         chain_wait(); /* queries were there before any kernel of this chain, lists and lengths were not */
         chain_next();
         float length = t.rows.d_length[query];
@@ -568,7 +582,7 @@ __global__ static void __launch_bounds__(THREADS, RESIDENT)
             bound = t.fresh ? unbounded : t.c.d_tau[query] + margin;
             if (t.only.d_n) t.c.d_count[query] = 0;
         }
-        if (is_past_e<Scorer>(t, query, margin, unbounded)) { /* and all know the above */
+        if (is_past_e<Scorer>(t, query, past, margin, unbounded)) { /* and all know the above */
             if (threadIdx.x == 0) {
                 t.c.d_tau[query] = -INFINITY;
                 t.c.d_count[query] = t.c.cap + 1; /* whichever share writes */
