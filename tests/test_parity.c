@@ -530,7 +530,21 @@ static void spoil(float *x, int64_t n, int d)
         x[i * d + i % d] = i % 2 ? NAN : i % 4 ? INFINITY : -INFINITY;
 }
 
-static void check_knn(const struct shape *s, int k, int spoilt)
+static void spoil_both(const struct shape *s, float *x, float *q)
+{
+    spoil(x, s->n, s->d);
+    spoil(q, NQ, s->d);
+}
+
+static void strays_ask(const struct shape *s, float *x, float *q)
+{
+    (void)x;
+    made_rows(MADE_STRAYS, testing_seed() + 2, NQ, s->d, q);
+}
+
+/* twist: NULL, or changes rows and queries. */
+static void check_knn(const struct shape *s, int k,
+                      void (*twist)(const struct shape *s, float *x, float *q))
 {
     struct backend *b = made_backend(s->threads);
     float *x = testing_array(s->n * s->d, sizeof *x),
@@ -545,7 +559,7 @@ static void check_knn(const struct shape *s, int k, int spoilt)
 
     made_rows(s->kind, testing_seed() + 1, s->n, s->d, x);
     made_rows(s->kind, testing_seed() + 2, NQ, s->d, q);
-    if (spoilt) spoil(x, s->n, s->d), spoil(q, NQ, s->d);
+    if (twist) twist(s, x, q);
     made_as(s->elem, x, s->n * s->d, elem);
     for (int i = 0; i < NQ * k; i++)
         dist[i] = INFINITY, ids[i] = -1;
@@ -583,7 +597,7 @@ static void test_parity__knn_of_blocks_is_knn_of_all(void **state)
                 if (s.n * s.d * NQ > 2 * (int64_t)WORK) continue;
                 if (testing_left_out()) continue;
                 describe(&s);
-                check_knn(&s, k, 0);
+                check_knn(&s, k, NULL);
             }
         }
     }
@@ -600,7 +614,19 @@ static void test_parity__knn_of_nan_is_nothing(void **state)
         s.threads = 2;
         if (s.kind >= MADE_HUGE) s.elem = ELEM_F32;
         describe(&s);
-        check_knn(&s, 10, 1);
+        check_knn(&s, 10, spoil_both);
+    }
+}
+
+static void test_parity__knn_of_strays_leaves_those_beside_them_alone(void **state)
+{
+    struct shape s = {.kind = MADE_GAUSS, .elem = ELEM_F32, .n = 1000, .nlist = 1, .threads = 2};
+
+    (void)state;
+    for (int d = 0; d < LENGTH(dims); d++) {
+        s.d = dims[d];
+        describe(&s);
+        check_knn(&s, 10, strays_ask);
     }
 }
 
@@ -617,6 +643,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity__code_means_are_means_of_slices),
     cmocka_unit_test(test_parity__knn_of_blocks_is_knn_of_all),
     cmocka_unit_test(test_parity__knn_of_nan_is_nothing),
+    cmocka_unit_test(test_parity__knn_of_strays_leaves_those_beside_them_alone),
 };
 
 MADE_MAIN(tests)

@@ -309,7 +309,7 @@ static enum elem some_storage(const struct shape *s, unsigned turn)
     if (turn % 3 == 0) return ELEM_F32;
     if (turn % 3 == 1) return s->d_in ? ELEM_F32 : s->elem;
     if (s->kind == MADE_TIES && !s->d_in) return small[turn / 3 % 3];
-    return s->kind == MADE_HUGE || s->d_in ? ELEM_F32 : ELEM_F16;
+    return s->kind == MADE_HUGE || s->kind == MADE_STRAYS || s->d_in ? ELEM_F32 : ELEM_F16;
 }
 
 /* Calls check for shapes whose reference takes no more than work multiplications a query set. */

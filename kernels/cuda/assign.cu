@@ -116,8 +116,8 @@ __global__ static void decide_rows(enum elem elem, const void *x, int d, const f
             int at = atomicAdd(chunk.d_n, 1);
 
             chunk.d_row[at] = (int32_t)i;
-            chunk.d_threshold[at] = margin < INFINITY ? best - margin : 0;
-            chunk.found.d_count[at] = 0;
+            chunk.d_threshold[at] = margin < INFINITY ? best - margin : INFINITY;
+            chunk.found.d_count[at] = margin < INFINITY ? 0 : CANDIDATES + 1; /* all, then */
             list[i] = 0;
             chunk.d_dist[i] = 0;
             continue;

@@ -39,7 +39,7 @@ struct knn {
 };
 
 /* Room for candidates: several times what a segment is expected to bring. */
-static int found_cap(int k)
+__host__ __device__ static int found_cap(int k)
 {
     return k < 256 ? 1024 : 4 * k;
 }
@@ -106,8 +106,10 @@ __global__ static void set_thresholds(const struct product_facts *facts, struct 
     double score =
         offset + 0.5 * ((double)rows.d_square[i] - (double)worst * facts->scale * facts->scale);
 
-    count[i] = 0;
-    threshold[i] = isnan(length) ? INFINITY : score - margin > 0 ? (float)(score - margin) : 0;
+    bool counts = margin < INFINITY;
+
+    count[i] = counts || isnan(length) ? 0 : found_cap(k) + 1; /* all columns, then, or none */
+    threshold[i] = !counts ? INFINITY : score - margin > 0 ? (float)(score - margin) : 0;
 }
 
 __global__ static void find_unfilled(const float *dist, int64_t nq, int k, int *unfilled)

@@ -202,7 +202,7 @@ __global__ static void pack_rows(const void *p, int d, const float *centre,
     typedef typename elem_raw<E, W>::type raw;
     const typename elem_raw<E, 1>::type *x = (const typename elem_raw<E, 1>::type *)p;
     int lane = (int)(threadIdx.x % 32), warps = (int)(gridDim.x * (THREADS / 32));
-    float scale = facts->scale, top = 0;
+    float scale = facts->scale, far_off = product_far(facts), top = 0;
 
     chain_next();
     for (int64_t i = (blockIdx.x * THREADS + threadIdx.x) / 32; i < out.n; i += warps) {
@@ -233,7 +233,7 @@ __global__ static void pack_rows(const void *p, int d, const float *centre,
             out.d_err[i] = pack_err(dropped, length);
             if (out.d_zero) out.d_zero[i] = 0;
         }
-        top = fmaxf(top, length); /* fmaxf takes the number where the other is NaN */
+        if (length <= far_off) top = fmaxf(top, length); /* nor where it is NaN */
     }
     settle_row_max(&facts->row_max, top);
 }

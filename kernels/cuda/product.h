@@ -41,7 +41,7 @@ static inline int product_depth(int d)
 /* What is known about all rows and columns, on the device: only kernels read it. */
 struct product_facts {
     float scale;   /* a power of two */
-    float row_max; /* the largest |x'|; and so on */
+    float row_max; /* the largest |x'| that is not far off; and so on */
     float col_max; /* |c'| */
     float col_err; /* |c' - what fp16 makes of it| */
     float
@@ -149,7 +149,16 @@ __device__ static inline int collected_below(float threshold)
     return __float_as_int(fmaxf(threshold, 0.0f)) - 1;
 }
 
-/* The offset of all scores, which makes them non-negative. */
+/*
+ * A row farther than this is far off: were it to count for the offset, the roundings of all scores would be as
+ * large. Its scores say nothing then, and its margin is infinite. Where all columns are at the centre none is.
+ */
+__device__ static inline float product_far(const struct product_facts *f)
+{
+    return f->col_max > 0 ? 4096 * f->col_max : INFINITY;
+}
+
+/* The offset of all scores, which makes them non-negative, those of rows far off excepted. */
 __device__ static inline float product_offset(const struct product_facts *f)
 {
     float top = f->col_max;
@@ -175,7 +184,7 @@ __device__ static inline int64_t group_column(int32_t group, int i)
  * How far apart two scores of a row must be for the distances to be in the same order, as fp32.
  * Each score is off by what fp16 took off either side, by the tensor cores' sums (truncated to 23
  * bits, depth terms), by the sums of squares in it (32 terms in a row, then few) and by a few
- * roundings of the offset's size; a distance that decides is rounded to fp32.
+ * roundings of the offset's size; a distance that decides is rounded to fp32. +inf (or NaN): scores do not count.
  */
 __device__ static inline float product_margin(const struct product_facts *f, int depth,
                                               float length, float err)
@@ -186,6 +195,7 @@ __device__ static inline float product_margin(const struct product_facts *f, int
     float squares = (float)(depth / 8 + 16) * 0x1p-23f * reach * reach;
     float offset = 0x1p-20f * top * (top + f->row_max);
 
+    if (length > f->row_max) return INFINITY;
     return 2.02f * (fp16 + sums + squares + offset) + 0x1p-23f * reach * reach + f->resolution;
 }
 #endif
