@@ -17,8 +17,8 @@
 
 const char *made_name(enum made_kind kind)
 {
-    static const char *const names[] = {"gauss", "clusters", "ties",   "equal",
-                                        "huge",  "tiny",     "offset", "strays"};
+    static const char *const names[] = {"gauss", "clusters", "ties",   "equal", "huge",
+                                        "tiny",  "offset",   "grains", "strays"};
 
     return names[kind];
 }
@@ -62,6 +62,8 @@ static double value(enum made_kind kind, uint64_t seed, uint64_t row, uint64_t j
         return spread(seed, at, -24, -20);
     case MADE_OFFSET:
         return 1000 + 0.01 * normal(seed, at);
+    case MADE_GRAINS:
+        return spread(seed, at, -10.2, -9.6);
     case MADE_STRAYS:
         return normal(seed, at) * (row % 9 == 8 ? pow(10, (double)(5 + row / 9 % 4 * 7)) : 1);
     case MADE_KINDS:

@@ -15,6 +15,7 @@ enum made_kind {
     MADE_HUGE,     /* 1e18 ... 1e20: products, and some distances, pass fp32 */
     MADE_TINY,     /* 1e-20 ... 1e-24: products fall below fp32 */
     MADE_OFFSET,   /* 1000 +- 0.01: an fp32 product says nothing about a distance */
+    MADE_GRAINS,   /* some 1e-10, of either sign: of one centroid fp16 has a unit or two for them */
     MADE_STRAYS,   /* gauss, but rows 8, 17, 26, ... are 1e5, 1e12, 1e19 or 1e26 times as far out */
     MADE_KINDS
 };

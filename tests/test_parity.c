@@ -618,8 +618,23 @@ static void test_parity__knn_of_nan_is_nothing(void **state)
     }
 }
 
+static float stray; /* of opposite_strays */
+
+/*
+ * Two queries whose mean is 0, so far out that fp16 has hardly a unit for what the others and all rows are,
+ * which are opposite each other; the later rows are the better ones.
+ */
+static void opposite_strays(const struct shape *s, float *x, float *q)
+{
+    for (int64_t i = 0; i < s->n * s->d; i++)
+        x[i] = i < s->n * s->d / 2 ? 1.3f : 1.1f;
+    for (int64_t i = 0; i < (int64_t)NQ * s->d; i++)
+        q[i] = i < s->d ? stray : i < 2 * s->d ? -stray : -1.2f;
+}
+
 static void test_parity__knn_of_strays_leaves_those_beside_them_alone(void **state)
 {
+    static const float strays[] = {5e9f, 8e9f, 1e25f, 1e26f};
     struct shape s = {.kind = MADE_GAUSS, .elem = ELEM_F32, .n = 1000, .nlist = 1, .threads = 2};
 
     (void)state;
@@ -627,6 +642,10 @@ static void test_parity__knn_of_strays_leaves_those_beside_them_alone(void **sta
         s.d = dims[d];
         describe(&s);
         check_knn(&s, 10, strays_ask);
+        for (int i = 0; i < LENGTH(strays); i++) {
+            stray = strays[i];
+            check_knn(&s, 10, opposite_strays);
+        }
     }
 }
 

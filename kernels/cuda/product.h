@@ -158,12 +158,18 @@ __device__ static inline float product_far(const struct product_facts *f)
     return f->col_max > 0 ? 4096 * f->col_max : INFINITY;
 }
 
+/*
+ * How much longer, past a half percent, fp16 makes a vector: its elements below 2^-14 are whole multiples of
+ * 2^-24, so that d <= D_MAX = 2^16 of them gain 2^-25 sqrt(d) at most.
+ */
+static const float PRODUCT_GRAIN = 0x1p-17f;
+
 /* The offset of all scores, which makes them non-negative, those of rows far off excepted. */
 __device__ static inline float product_offset(const struct product_facts *f)
 {
-    float top = f->col_max;
+    float top = f->col_max + PRODUCT_GRAIN, row = f->row_max + PRODUCT_GRAIN;
 
-    return 0.505f * top * top + 1.01f * top * f->row_max;
+    return 0.505f * top * top + 1.01f * top * row;
 }
 
 /* The group that part `part` of a row's band number `band` is. */
@@ -184,7 +190,8 @@ __device__ static inline int64_t group_column(int32_t group, int i)
  * How far apart two scores of a row must be for the distances to be in the same order, as fp32.
  * Each score is off by what fp16 took off either side, by the tensor cores' sums (truncated to 23
  * bits, depth terms), by the sums of squares in it (32 terms in a row, then few) and by a few
- * roundings of the offset's size; a distance that decides is rounded to fp32. +inf (or NaN): scores do not count.
+ * roundings of the offset's size; a distance that decides is rounded to fp32. What squares lose that underflow
+ * is less than the offset's grain. +inf (or NaN): scores do not count.
  */
 __device__ static inline float product_margin(const struct product_facts *f, int depth,
                                               float length, float err)
@@ -193,7 +200,7 @@ __device__ static inline float product_margin(const struct product_facts *f, int
     float fp16 = length * f->col_err + err * (top + f->col_err);
     float sums = (float)depth * 0x1p-22f * (length + err) * (top + f->col_err);
     float squares = (float)(depth / 8 + 16) * 0x1p-23f * reach * reach;
-    float offset = 0x1p-20f * top * (top + f->row_max);
+    float offset = 0x1p-20f * (top + PRODUCT_GRAIN) * (top + f->row_max + 2 * PRODUCT_GRAIN);
 
     if (length > f->row_max) return INFINITY;
     return 2.02f * (fp16 + sums + squares + offset) + 0x1p-23f * reach * reach + f->resolution;
