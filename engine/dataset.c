@@ -159,12 +159,24 @@ static int identify(struct dataset *ds)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!parts[i].file) continue;
         hasher_add_string(h, parts[i].role);
+        /* u8bin and i8bin differ in their name alone; other types in content or size */
+        if (parts[i].file->cell == CELL_I8) hasher_add_string(h, "i8");
         if ((rc = rowfile_hash(parts[i].file, h)) < 0) goto out;
     }
     ds->info.identity = hasher_end(h);
     rc = 0;
 out:
     hasher_free(h);
+    return rc;
+}
+
+int dataset_unchanged(const struct dataset *ds)
+{
+    const struct rowfile *files[] = {ds->base, ds->query, ds->learn, ds->truth};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof files / sizeof *files && rc == 0; i++)
+        if (files[i]) rc = rowfile_unchanged(files[i]);
     return rc;
 }
 

@@ -216,6 +216,16 @@ static int open_fd(struct rowfile *f)
     return 0;
 }
 
+int rowfile_unchanged(const struct rowfile *f)
+{
+    struct stat st;
+
+    if (fstat(f->fd, &st) < 0) return fail_errno(ERR_IO, errno, "%s", f->path);
+    if (st.st_size != f->bytes || mtime_of(&st) != f->mtime_ns)
+        return fail(ERR_FORMAT, "%s: was written to while it was in use", f->path);
+    return 0;
+}
+
 int rowfile_open(struct rowfile **out, const char *path, enum role role)
 {
     struct rowfile *f = NULL;

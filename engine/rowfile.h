@@ -78,6 +78,9 @@ int64_t rowfile_scratch(const struct rowfile *f, int64_t rows);
  */
 int rowfile_read(const struct rowfile *f, int64_t first, int64_t rows, void *dst, char *scratch);
 
+/* ERR_FORMAT where the file was written to since it was opened. */
+int rowfile_unchanged(const struct rowfile *f);
+
 /* Adds size, time of change and 64 blocks of content, spread from first to last, to h. */
 int rowfile_hash(const struct rowfile *f, struct hasher *h);
 

@@ -159,7 +159,7 @@ static int model_artifact(const struct build *b, const struct ivf_model *model,
     int rc;
 
     text_addf(&key, "software=%s data=%s nlist=%lld m=%d seed=%lld iterations=%lld rows=%lld",
-              machine_identity(&b->run->binary), b->data->identity.hex, (long long)f->nlist, f->m,
+              b->run->software.hex, b->data->identity.hex, (long long)f->nlist, f->m,
               (long long)t->seed, (long long)b->run->plan->spec->coarse_iterations,
               (long long)b->group->train_rows);
     text_addf(&key, " threads=%d", t->threads); /* they shape the time that is kept with it */
@@ -239,6 +239,7 @@ static int train(struct build *b)
     }
     if ((rc = model_artifact(b, ivf_model(b->ix), &a)) < 0) return rc;
     a.ns = phase->wall_ns;
+    if ((rc = dataset_unchanged(b->ds)) < 0) return rc;
     build_keep(b, &a);
     return 0;
 }
@@ -343,6 +344,7 @@ static int add(struct build *b)
     struct brute brute = {0};
     int rc = b->b->ops->host_bytes ? add_then_find(b, &brute) : add_and_find(b, &brute);
 
+    if (rc == 0) rc = dataset_unchanged(b->ds); /* before anything is kept of it */
     if (rc == 0) brute_keep(&brute, b, b->phase[b->nphases - 1].wall_ns);
     brute_clear(&brute);
     return rc;

@@ -365,6 +365,40 @@ static void test_dataset__identity_knows_which_file_is_which(void **state)
             assert_string_not_equal(identity_of(&sets[i]).hex, identity_of(&sets[j]).hex);
 }
 
+static void test_dataset__identity_tells_signed_bytes_from_others(void **state)
+{
+    static const int32_t file[] = {4, 8, 1, 2, 3, 4, 5, 6, 7, 8}; /* n, d, 32 bytes */
+    const char *query = at("same.i8bin");
+    struct dataset_desc desc = {.name = "t", .base = make_file("b.fvecs", 50, 8), .query = query};
+    FILE *f = fopen(query, "wb");
+    struct hash was;
+
+    (void)state;
+    assert_non_null(f);
+    assert_int_equal(fwrite(file, sizeof file, 1, f), 1);
+    fclose(f);
+    was = identity_of(&desc);
+    CHECK_OK(rename(query, at("same.u8bin")));
+    desc.query = at("same.u8bin");
+    assert_string_not_equal(identity_of(&desc).hex, was.hex);
+}
+
+static void test_dataset__a_file_written_to_while_open_is_named(void **state)
+{
+    const char *path = make_file("open.bvecs", 100, 33);
+    struct dataset_desc desc = {.name = "t", .base = path, .query = make_file("q.bvecs", 9, 33)};
+    struct dataset *ds = NULL;
+
+    (void)state;
+    set_mtime(path, 1000000000, 1);
+    CHECK_OK(dataset_open(&ds, &desc));
+    CHECK_OK(dataset_unchanged(ds));
+    overwrite(path, 50, "!", 1);
+    assert_int_equal(dataset_unchanged(ds), ERR_FORMAT);
+    assert_non_null(strstr(fail_text(), "open.bvecs: was written to"));
+    dataset_close(ds);
+}
+
 /* ---- real vectors ---- */
 
 /* The row of x[n][d] nearest to q; the lowest on ties. */
@@ -444,6 +478,8 @@ int main(void)
         cmocka_unit_test(test_dataset__identity_changes_with_content_size_time_and_limit),
         cmocka_unit_test(test_dataset__identity_of_a_large_file_sees_its_first_and_last_byte),
         cmocka_unit_test(test_dataset__identity_knows_which_file_is_which),
+        cmocka_unit_test(test_dataset__identity_tells_signed_bytes_from_others),
+        cmocka_unit_test(test_dataset__a_file_written_to_while_open_is_named),
         cmocka_unit_test(test_dataset__bigann9k_and_its_truth_are_read),
     };
 
