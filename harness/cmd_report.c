@@ -32,16 +32,14 @@ static int see_latest(void *arg, const struct export_row *row)
 
 static int write_report(struct shelf *s, const char *path)
 {
-    int64_t latest = s->run;
+    int64_t latest = s->run, seen = 0;
+    int all = !s->filter.spec && !s->filter.dataset && !s->filter.index, rc;
     char *copy;
-    int rc;
 
-    if (latest == 0) {
-        rc = export_each(s->db, &s->filter, see_latest, &latest);
-        if (rc <= 0) return rc < 0 ? shelf_error(rc) : shelf_nothing(s);
-    }
-    if (!s->filter.spec && !s->filter.dataset && !s->filter.index) s->filter.run = latest;
-    rc = export_each(s->db, &s->filter, see_latest, &(int64_t){0});
+    if (all && latest == 0 && (rc = store_latest_run(s->db, &latest)) < 0) return shelf_error(rc);
+    if (all) s->filter.run = latest;
+    rc = export_each(s->db, &s->filter, see_latest, &seen);
+    if (latest == 0) latest = seen;
     if (rc <= 0) return rc < 0 ? shelf_error(rc) : shelf_nothing(s);
     if (!(copy = mem_string(path))) return cli_error(EXIT_ENVIRONMENT);
     rc = publish_report(s->db, &s->filter, latest, dirname(copy), path);

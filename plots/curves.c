@@ -13,29 +13,35 @@ const char *const curves_value_names[CURVE_VALUES] = {
     "intersection_10", "search_ms", "search_ms_q1", "search_ms_q3", "qps",
     "qps_q1",          "qps_q3",    "train_s",      "add_s"};
 
-/* What tells curves apart, and how a label says it; of_index: what a key alone often decides. */
+/* What tells curves apart, and how a label says it; of: columns that often decide it, all in one. */
 static const struct setting {
-    const char *column, *before, *after;
-    int of_index;
+    const char *column, *before, *after, *of[3];
 } settings[] = {
-    {"index",              "",             "", 0},
-    {"spec",               "spec ",        "", 0},
-    {"dataset",            "",             "", 0},
-    {"n",                  "n ",           "", 0},
-    {"nq",                 "nq ",          "", 0},
-    {"backend",            "",             "", 0},
-    {"device",             "",             "", 0},
-    {"gpus",               "GPUs ",        "", 0},
-    {"replicas",           "replicas ",    "", 0},
-    {"storage",            "",             "", 1},
-    {"float16",            "float16 ",     "", 1},
-    {"precomputed_tables", "tables ",      "", 1},
-    {"temp_memory",        "temp_memory ", "", 0},
-    {"threads",            "threads ",     "", 0},
-    {"k",                  "k ",           "", 0},
-    {"batch",              "batch ",       "", 0},
-    {"commit",             "commit ",      "", 0},
-    {"machine",            "machine ",     "", 0},
+    {"index",              "",             "", {0}                      },
+    {"spec",               "spec ",        "", {0}                      },
+    {"dataset",            "",             "", {0}                      },
+    {"n",                  "n ",           "", {0}                      },
+    {"d",                  "d ",           "", {"dataset"}              },
+    {"dataset_identity",   "data ",        "", {"dataset", "n", "d"}    },
+    {"nq",                 "nq ",          "", {0}                      },
+    {"backend",            "",             "", {0}                      },
+    {"device",             "",             "", {0}                      },
+    {"gpus",               "GPUs ",        "", {0}                      },
+    {"replicas",           "replicas ",    "", {0}                      },
+    {"storage",            "",             "", {"index"}                },
+    {"float16",            "float16 ",     "", {"index"}                },
+    {"precomputed_tables", "tables ",      "", {"index"}                },
+    {"temp_memory",        "temp_memory ", "", {0}                      },
+    {"coarse_iterations",  "iterations ",  "", {0}                      },
+    {"train_rows",         "trained on ",  "", {"index", "dataset", "n"}},
+    {"train_sample",       "sample ",      "", {0}                      },
+    {"train_centroids",    "centroids ",   "", {"index"}                },
+    {"add_batch",          "add.batch ",   "", {0}                      },
+    {"threads",            "threads ",     "", {0}                      },
+    {"k",                  "k ",           "", {0}                      },
+    {"batch",              "batch ",       "", {0}                      },
+    {"commit",             "commit ",      "", {0}                      },
+    {"machine",            "machine ",     "", {0}                      },
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
@@ -154,17 +160,23 @@ static int is_first(const struct curves *c, int i)
     return i == 0 || c->points[i].curve != c->points[i - 1].curve;
 }
 
-/* Curves with one key agree in a column, so that the key says it already. */
-static int follows_from_index(const struct curves *c, const char *column)
+static int same(const struct csv *csv, int a, int b, const char *column)
 {
+    return strcmp(csv_get(csv, a, column), csv_get(csv, b, column)) == 0;
+}
+
+/* Curves that agree in all of `of` agree in the column, so that those say it already. */
+static int follows(const struct curves *c, const struct setting *s)
+{
+    enum { MOST = sizeof s->of / sizeof *s->of };
+
     for (int i = 1; i < c->npoints; i++)
         for (int j = 0; is_first(c, i) && j < i; j++) {
-            int a = c->points[i].row, b = c->points[j].row;
+            int a = c->points[i].row, b = c->points[j].row, agree = is_first(c, j);
 
-            if (is_first(c, j) &&
-                strcmp(csv_get(&c->csv, a, "index"), csv_get(&c->csv, b, "index")) == 0 &&
-                strcmp(csv_get(&c->csv, a, column), csv_get(&c->csv, b, column)) != 0)
-                return 0;
+            for (int k = 0; k < MOST && s->of[k] && agree; k++)
+                agree = same(&c->csv, a, b, s->of[k]);
+            if (agree && !same(&c->csv, a, b, s->column)) return 0;
         }
     return 1;
 }
@@ -173,13 +185,14 @@ static int follows_from_index(const struct curves *c, const char *column)
 static int is_told(const struct curves *c, const struct setting *s)
 {
     if (s == settings) return 1;
-    return !shared(c, s->column) && !(s->of_index && follows_from_index(c, s->column));
+    return !shared(c, s->column) && !(s->of[0] && follows(c, s));
 }
 
 /* A hash is known by its first digits, a switch by a word. */
 static void add_setting(struct text *out, const char *column, const char *value)
 {
-    if (!strcmp(column, "commit") || !strcmp(column, "machine"))
+    if (!strcmp(column, "commit") || !strcmp(column, "machine") ||
+        !strcmp(column, "dataset_identity") || !strcmp(column, "train_centroids"))
         text_addf(out, "%.8s%s", value, strstr(value, "-dirty") ? "-dirty" : "");
     else if (!strcmp(column, "float16") || !strcmp(column, "precomputed_tables"))
         text_add(out, *value == '1' ? "on" : "off");

@@ -167,8 +167,11 @@ static int check_drawable(const struct plot *p, const struct figure *f, const st
 
     if (c->count == 0) return fail(ERR_INVALID, "%s: no trial with status ok to draw", p->figure);
     if (f->value >= 0 && x.low > x.high)
-        return fail(ERR_INVALID, "%s: no trial has %s; `measure` in the spec asks for it",
-                    p->figure, curves_value_names[a->value]);
+        return fail(
+            ERR_INVALID,
+            "%s: no trial has %s: recalls need k to be as large, and `measure` to name them "
+            "when the trial runs (`run --force` measures again)",
+            p->figure, curves_value_names[a->value]);
     return 0;
 }
 

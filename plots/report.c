@@ -1,6 +1,7 @@
 #include "plots/report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/fail.h"
@@ -14,37 +15,49 @@
 /* Columns of the table: where rows that have one differ or, for results, where any row has one. */
 static const struct shown {
     const char *column, *title;
-    int decimals; /* -1: as it is */
+    int decimals; /* -1: as it is; -2: a hash's first digits */
     int result, words;
 } shown[] = {
-    {"spec",             "spec",      -1, 0, 1},
-    {"dataset",          "data set",  -1, 0, 1},
-    {"n",                "n",         -1, 0, 0},
-    {"index",            "index",     -1, 1, 1},
-    {"backend",          "backend",   -1, 0, 1},
-    {"device",           "device",    -1, 0, 1},
-    {"gpus",             "GPUs",      -1, 0, 0},
-    {"replicas",         "replicas",  -1, 0, 0},
-    {"storage",          "storage",   -1, 0, 1},
-    {"float16",          "float16",   -1, 0, 0},
-    {"threads",          "threads",   -1, 0, 0},
-    {"k",                "k",         -1, 0, 0},
-    {"batch",            "batch",     -1, 0, 0},
-    {"seed",             "seed",      -1, 0, 0},
-    {"nprobe",           "nprobe",    -1, 1, 0},
-    {"recall_1",         "1-R@1",     4,  1, 0},
-    {"recall_10",        "1-R@10",    4,  1, 0},
-    {"recall_100",       "1-R@100",   4,  1, 0},
-    {"recall_tie",       "tie-aware", 4,  1, 0},
-    {"intersection_10",  "10-R@10",   4,  1, 0},
-    {"search_ms",        "search ms", 2,  1, 0},
-    {"search_device_ms", "device ms", 2,  1, 0},
-    {"qps",              "QPS",       0,  1, 0},
-    {"train_s",          "train s",   2,  1, 0},
-    {"add_s",            "add s",     2,  1, 0},
-    {"status",           "status",    -1, 0, 1},
-    {"flags",            "flags",     -1, 1, 1},
-    {"reason",           "reason",    -1, 1, 1},
+    {"spec",               "spec",         -1, 0, 1},
+    {"dataset",            "data set",     -1, 0, 1},
+    {"n",                  "n",            -1, 0, 0},
+    {"d",                  "d",            -1, 0, 0},
+    {"nq",                 "nq",           -1, 0, 0},
+    {"index",              "index",        -1, 1, 1},
+    {"backend",            "backend",      -1, 0, 1},
+    {"device",             "device",       -1, 0, 1},
+    {"gpus",               "GPUs",         -1, 0, 0},
+    {"replicas",           "replicas",     -1, 0, 0},
+    {"storage",            "storage",      -1, 0, 1},
+    {"float16",            "float16",      -1, 0, 0},
+    {"precomputed_tables", "tables",       -1, 0, 0},
+    {"temp_memory",        "temp_memory",  -1, 0, 0},
+    {"coarse_iterations",  "iterations",   -1, 0, 0},
+    {"train_rows",         "trained on",   -1, 0, 0},
+    {"train_sample",       "sample",       -1, 0, 1},
+    {"train_centroids",    "centroids",    -2, 0, 1},
+    {"add_batch",          "add.batch",    -1, 0, 0},
+    {"commit",             "commit",       -2, 0, 1},
+    {"machine",            "machine",      -2, 0, 1},
+    {"threads",            "threads",      -1, 0, 0},
+    {"k",                  "k",            -1, 0, 0},
+    {"batch",              "batch",        -1, 0, 0},
+    {"seed",               "seed",         -1, 0, 0},
+    {"nprobe",             "nprobe",       -1, 1, 0},
+    {"recall_1",           "1-R@1",        4,  1, 0},
+    {"recall_10",          "1-R@10",       4,  1, 0},
+    {"recall_100",         "1-R@100",      4,  1, 0},
+    {"recall_tie",         "tie-aware",    4,  1, 0},
+    {"intersection_10",    "10-R@10",      4,  1, 0},
+    {"search_ms",          "search ms",    2,  1, 0},
+    {"search_device_ms",   "device ms",    2,  1, 0},
+    {"qps",                "QPS",          0,  1, 0},
+    {"train_s",            "train s",      2,  1, 0},
+    {"add_s",              "add s",        2,  1, 0},
+    {"train_cached",       "model cached", -1, 0, 0},
+    {"status",             "status",       -1, 0, 1},
+    {"flags",              "flags",        -1, 1, 1},
+    {"reason",             "reason",       -1, 1, 1},
 };
 enum { SHOWN = sizeof shown / sizeof *shown };
 
@@ -64,13 +77,16 @@ static int is_shown(const struct csv *csv, const struct shown *s)
 
 static void add_cell(struct text *out, const struct csv *csv, int row, const struct shown *s)
 {
+    const char *value = csv_get(csv, row, s->column);
     double x = csv_number(csv, row, s->column);
+    char digits[9];
 
     text_add(out, s->words ? "<td class=\"words\">" : "<td>");
+    snprintf(digits, sizeof digits, "%s", value);
     if (s->decimals >= 0 && isfinite(x))
         text_addf(out, "%.*f", s->decimals, x);
     else
-        text_add_html(out, csv_get(csv, row, s->column));
+        text_add_html(out, s->decimals == -2 ? digits : value);
     text_add(out, "</td>");
 }
 

@@ -79,27 +79,54 @@ const struct export_column export_columns[] = {
     TEXT(clock_events),
     INT(temp_memory),
     INT(train_cached),
+    TEXT(dataset_identity),
+    INT(coarse_iterations),
+    INT(train_rows),
+    TEXT(train_sample),
+    TEXT(train_centroids),
+    INT(add_batch),
 };
 const int export_columns_count = sizeof export_columns / sizeof *export_columns;
 
 /* Fields of a row that are columns of the query below, in its order. */
 static const struct export_column queried[] = {
-    TEXT(spec),       TEXT(status),
-    TEXT(reason),     TEXT(flags),
-    TEXT(dataset),    TEXT(index),
-    TEXT(backend),    TEXT(device),
-    TEXT(storage),    TEXT(commit),
-    TEXT(started),    TEXT(identity),
-    TEXT(machine),    INT(trial),
-    INT(run),         INT(attempt),
-    INT(n),           INT(d),
-    INT(gpus),        INT(replicas),
-    INT(float16),     INT(precomputed_tables),
-    INT(threads),     INT(seed),
-    INT(k),           INT(nprobe),
-    INT(batch),       INT(nq),
-    INT(nlist),       TEXT(clock_events),
+    TEXT(spec),
+    TEXT(status),
+    TEXT(reason),
+    TEXT(flags),
+    TEXT(dataset),
+    TEXT(index),
+    TEXT(backend),
+    TEXT(device),
+    TEXT(storage),
+    TEXT(commit),
+    TEXT(started),
+    TEXT(identity),
+    TEXT(machine),
+    INT(trial),
+    INT(run),
+    INT(attempt),
+    INT(n),
+    INT(d),
+    INT(gpus),
+    INT(replicas),
+    INT(float16),
+    INT(precomputed_tables),
+    INT(threads),
+    INT(seed),
+    INT(k),
+    INT(nprobe),
+    INT(batch),
+    INT(nq),
+    INT(nlist),
+    TEXT(clock_events),
     INT(temp_memory),
+    TEXT(dataset_identity),
+    INT(coarse_iterations),
+    INT(train_rows),
+    TEXT(train_sample),
+    TEXT(train_centroids),
+    INT(add_batch),
 };
 enum { QUERIED = sizeof queried / sizeof *queried };
 
@@ -107,16 +134,22 @@ static const char query[] =
     "SELECT spec, status, reason, flags, dataset_name, \"index\", backend, device, storage,"
     " \"commit\", started, identity, fingerprint, id, run, attempt, n, d, gpus, replicas, float16,"
     " precomputed_tables, threads, seed, k, nprobe, batch, nq, nlist, clock_events,"
-    " params ->> 'temp_memory' FROM ("
-    "SELECT t.*, c.events AS clock_events, e.name AS spec, x.name AS dataset_name, s.\"commit\" ||"
+    " params ->> 'temp_memory', dataset_identity, params ->> 'coarse_iterations', params ->> "
+    "'train_rows',"
+    " params ->> 'train_sample', params ->> 'train_centroids', params ->> 'add_batch' FROM ("
+    "SELECT t.*, c.events AS clock_events, e.name AS spec, x.name AS dataset_name, x.identity AS "
+    "dataset_identity, s.\"commit\" ||"
     " iif(s.dirty, '-dirty', '') AS \"commit\", m.fingerprint,"
     " strftime('%Y-%m-%dT%H:%M:%SZ', t.started_unix_ns / 1000000000, 'unixepoch') AS started,"
-    " row_number() OVER (PARTITION BY t.identity, m.fingerprint ORDER BY t.attempt DESC) AS age"
+    " row_number() OVER (PARTITION BY t.identity, m.fingerprint ORDER BY"
+    " t.status IN ('skipped', 'interrupted'), t.attempt DESC) AS age"
     " FROM trial t LEFT JOIN clocks c ON c.trial = t.id JOIN dataset x ON x.id = t.dataset JOIN "
     "run r ON r.id = t.run"
     " JOIN experiment e ON e.id = r.experiment JOIN machine m ON m.id = r.machine"
     " JOIN software s ON s.id = r.software"
-    " WHERE (?1 IS NULL OR e.name GLOB ?1) AND (?2 IS NULL OR x.name GLOB ?2)"
+    " WHERE (?1 IS NULL OR e.name GLOB ?1 OR t.id IN (SELECT u.trial FROM reuse u JOIN run ON"
+    " run.id = u.run JOIN experiment f ON f.id = run.experiment WHERE f.name GLOB ?1)) AND (?2 IS "
+    "NULL OR x.name GLOB ?2)"
     " AND (?3 IS NULL OR t.\"index\" GLOB ?3)"
     " AND (?4 = 0 OR t.run = ?4 OR t.id IN (SELECT trial FROM reuse WHERE reuse.run = ?4)))"
     " WHERE ?5 OR age = 1"

@@ -559,6 +559,15 @@ int store_finished(struct store *db, int64_t run, const char *identity)
     return rc < 0 ? rc : 1;
 }
 
+int store_latest_run(struct store *db, int64_t *run)
+{
+    *run = 0;
+    return sql_get_int(
+        &db->sql, run,
+        "SELECT ifnull(max(run), 0) FROM (SELECT run FROM trial UNION ALL SELECT run FROM reuse)",
+        NULL, 0);
+}
+
 int store_last_metric(struct store *db, int64_t run, const char *identity, const char *name,
                       double *value)
 {

@@ -9,10 +9,11 @@
 
 enum role {
     SETTING, /* above the table where all rows share it, else a column */
+    APART,   /* a column where rows differ in it */
     ALWAYS,  /* a setting that is always a column */
     RESULT   /* a column where any row has it */
 };
-enum form { WORDS, COUNT, SWITCH, RECALL, TIME, RATE, SECONDS, BYTES };
+enum form { WORDS, HASH /* its first digits */, COUNT, SWITCH, RECALL, TIME, RATE, SECONDS, BYTES };
 
 static const struct shown {
     const char *title; /* of the column */
@@ -53,6 +54,13 @@ static const struct shown {
     {"add s",        RESULT,  SECONDS, AT(add_s),              0,                0               },
     {"host",         RESULT,  BYTES,   AT(peak_host_bytes),    0,                0               },
     {"GPU",          RESULT,  BYTES,   AT(peak_device_bytes),  0,                0               },
+    {"iterations",   APART,   COUNT,   AT(coarse_iterations),  0,                0               },
+    {"trained on",   APART,   COUNT,   AT(train_rows),         0,                0               },
+    {"sample",       APART,   WORDS,   AT(train_sample),       0,                0               },
+    {"centroids",    APART,   HASH,    AT(train_centroids),    0,                0               },
+    {"add.batch",    APART,   COUNT,   AT(add_batch),          0,                0               },
+    {"commit",       APART,   HASH,    AT(commit),             0,                0               },
+    {"machine",      APART,   HASH,    AT(machine),            0,                0               },
     {"status",       SETTING, WORDS,   AT(status),             0,                0               },
     {"flags",        RESULT,  WORDS,   AT(flags),              0,                0               },
     {"reason",       RESULT,  WORDS,   AT(reason),             0,                0               },
@@ -136,6 +144,9 @@ static void add_cell(struct text *out, const struct export_row *row, const struc
     case WORDS:
         text_add(out, *(const char *const *)field);
         break;
+    case HASH:
+        text_addf(out, "%.8s", *(const char *const *)field);
+        break;
     case COUNT:
     case SWITCH:
         i = *(const int64_t *)field;
@@ -200,7 +211,7 @@ static int present(const struct summary *t, int column)
 
 static int is_column(const struct summary *t, int column)
 {
-    if (shown[column].role == SETTING) return differs(t, column);
+    if (shown[column].role == SETTING || shown[column].role == APART) return differs(t, column);
     return shown[column].role == ALWAYS || present(t, column);
 }
 
@@ -278,7 +289,7 @@ static void add_shared(struct text *out, const struct summary *t)
     for (int i = 0; i < COLUMNS; i++) {
         int room = width(shown[i].title) + 1 + width(first_of(t, i));
 
-        if (is_column(t, i) || !present(t, i)) continue;
+        if (is_column(t, i) || shown[i].role == APART || !present(t, i)) continue;
         if (used > 0) text_add(out, used + 2 + room > LINE ? ",\n" : ", ");
         used = used > 0 && used + 2 + room <= LINE ? used + 2 + room : room;
         text_addf(out, "%s %s", shown[i].title, first_of(t, i));
@@ -297,7 +308,8 @@ static void add_table(struct text *out, const struct summary *t, int markdown)
     if (markdown) {
         text_add(out, "|");
         for (int i = 0; i < COLUMNS; i++)
-            if (widths[i] >= 0) text_add(out, shown[i].form == WORDS ? "---|" : "---:|");
+            if (widths[i] >= 0)
+                text_add(out, shown[i].form == WORDS || shown[i].form == HASH ? "---|" : "---:|");
         text_add(out, "\n");
     }
     for (int r = 0; r < t->rows; r++)

@@ -205,11 +205,50 @@ static void test_export__a_row_says_what_its_scratch_was_and_whether_it_trained(
     CHECK_OK(store_phase(db, "train", 2000000000, -1, 100, -1, 1));
     CHECK_OK(store_end(db, STATUS_OK, NULL, NULL));
     assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_JSON, &out), 2);
-    assert_non_null(strstr(text_get(&out), "\"temp_memory\": null, \"train_cached\": 0}"));
-    assert_non_null(strstr(text_get(&out), "\"temp_memory\": 1048576, \"train_cached\": 1}"));
+    assert_non_null(strstr(text_get(&out), "\"temp_memory\": null, \"train_cached\": 0, "));
+    assert_non_null(strstr(text_get(&out), "\"temp_memory\": 1048576, \"train_cached\": 1, "));
     assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_TABLE, &out), 2);
     assert_non_null(strstr(text_get(&out), "temp_memory"));
     assert_non_null(strstr(text_get(&out), "model cached"));
+    text_clear(&out);
+    store_close(db);
+}
+
+static void test_export__a_later_skip_or_interruption_hides_no_result(void **state)
+{
+    struct store *db = open_fresh();
+    struct store_trial t = fake_trial(fake_run(db), "IVF1024,Flat", 1, 8);
+    struct text out = {0};
+
+    (void)state;
+    CHECK_OK(fake_store(db, &t, STATUS_OK));
+    t.run = fake_run(db);
+    CHECK_OK(fake_store(db, &t, STATUS_SKIPPED));
+    CHECK_OK(fake_store(db, &t, STATUS_INTERRUPTED));
+    assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_CSV, &out), 1);
+    assert_non_null(strstr(text_get(&out), "\nfake,ok,"));
+    CHECK_OK(fake_store(db, &t, STATUS_FAILED));
+    assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_CSV, &out), 1);
+    assert_non_null(strstr(text_get(&out), "\nfake,failed,"));
+    text_clear(&out);
+    store_close(db);
+}
+
+static void test_export__what_a_spec_found_finished_is_its_own_too(void **state)
+{
+    struct store *db = open_fresh();
+    struct store_trial t = fake_trial(fake_run(db), "IVF1024,Flat", 1, 8);
+    struct text out = {0};
+    int64_t second, latest;
+
+    (void)state;
+    CHECK_OK(fake_store(db, &t, STATUS_OK));
+    second = fake_run_as(db, "second", NULL, NULL);
+    assert_int_equal(store_finished(db, second, t.identity), 1);
+    assert_int_equal(export_as(db, (struct export_filter){.spec = "second"}, EXPORT_CSV, &out), 1);
+    assert_int_equal(export_as(db, (struct export_filter){.spec = "third"}, EXPORT_CSV, &out), 0);
+    CHECK_OK(store_latest_run(db, &latest));
+    assert_int_equal(latest, second);
     text_clear(&out);
     store_close(db);
 }
@@ -276,6 +315,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_export__a_run_shows_what_it_found_finished),
     cmocka_unit_test(test_export__the_table_says_once_what_all_rows_share),
     cmocka_unit_test(test_export__a_row_says_what_its_scratch_was_and_whether_it_trained),
+    cmocka_unit_test(test_export__a_later_skip_or_interruption_hides_no_result),
+    cmocka_unit_test(test_export__what_a_spec_found_finished_is_its_own_too),
     cmocka_unit_test(test_export__what_a_row_does_not_have_makes_no_column),
     cmocka_unit_test(test_export__every_format_survives_every_failed_alloc),
 };

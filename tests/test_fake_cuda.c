@@ -171,7 +171,7 @@ static void test_fake_cuda__clocks_and_what_held_them_back_are_kept_and_told(voi
                "\"gpu 0\": \"Fake H200, GPU-fake, ");
     assert_int_equal(program("export", "--db", db), 0);
     check_said(program_out(), ",sm_mhz,memory_mhz,power_w,temperature_c,clock_events\n");
-    check_said(program_out(), ",,\"power_cap,thermal\"\n");
+    check_said(program_out(), ",,\"power_cap,thermal\",");
 }
 
 static void test_fake_cuda__without_its_library_clocks_are_unknown_and_no_failure(void **state)

@@ -114,6 +114,27 @@ static void test_plot__labels_say_what_differs(void **state)
     curves_free(c);
 }
 
+/* Else medians over "seeds" would be over different experiments. */
+static void test_plot__what_was_trained_or_searched_differently_is_a_curve_of_its_own(void **state)
+{
+    static const char rows[] =
+        "status,index,dataset,n,d,dataset_identity,coarse_iterations,train_rows,seed,nprobe,qps\n"
+        "ok,\"IVF64,Flat\",a,100,16,aaaaaaaaaaaa,25,50,1,1,10\n"
+        "ok,\"IVF64,Flat\",a,100,16,aaaaaaaaaaaa,25,50,2,1,11\n"
+        "ok,\"IVF64,Flat\",a,100,16,aaaaaaaaaaaa,10,50,1,1,12\n"
+        "ok,\"IVF64,Flat\",a,100,16,aaaaaaaaaaaa,25,60,1,1,13\n"
+        "ok,\"IVF64,Flat\",a,100,32,cccccccccccc,25,50,1,1,14\n"
+        "ok,\"IVF64,Flat\",a,100,16,bbbbbbbbbbbb,25,50,1,1,15\n";
+    struct curves *c = NULL;
+
+    (void)state;
+    CHECK_OK(curves_create(&c, rows));
+    assert_int_equal(c->count, 5);
+    assert_string_equal(c->labels[1],
+                        "IVF64,Flat · d 16 · data aaaaaaaa · iterations 10 · trained on 50");
+    curves_free(c);
+}
+
 static void test_plot__labels_leave_out_what_the_key_says(void **state)
 {
     static const char rows[] = "status,index,storage,precomputed_tables,nprobe\n"
@@ -279,6 +300,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_plot__csv_is_read_as_rfc_4180_writes_it),
     cmocka_unit_test(test_plot__a_curve_is_what_shares_all_but_nprobe_and_seed),
     cmocka_unit_test(test_plot__labels_say_what_differs),
+    cmocka_unit_test(test_plot__what_was_trained_or_searched_differently_is_a_curve_of_its_own),
     cmocka_unit_test(test_plot__labels_leave_out_what_the_key_says),
     cmocka_unit_test(test_plot__every_figure_is_drawn_with_script_and_csv),
     cmocka_unit_test(test_plot__the_title_is_shown_as_it_is),
