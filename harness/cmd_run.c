@@ -72,13 +72,12 @@ static void say_plan(const struct drive *d)
                 finished == 1 ? "" : "s");
 }
 
-/* The same command, but that what --force has already run again stays so. */
+/* The same command; --force, too: without it what was finished before would be taken for done. */
 static void say_how_to_go_on(char **argv)
 {
     struct text line = {0};
 
     for (int i = 0; argv[i]; i++) {
-        if (strcmp(argv[i], "--force") == 0) continue;
         text_add(&line, " ");
         cli_add_word(&line, argv[i]);
     }
@@ -180,7 +179,7 @@ static enum exit_code run_plan(const struct session *s, const struct plan *plan)
         .rerun_failed = s->opt.rerun_failed,
         .quiet = s->opt.quiet,
         .fingerprint = s->machine.fingerprint.hex,
-        .run = {.db = s->db, .plan = plan, .binary = s->machine.binary},
+        .run = {.db = s->db, .plan = plan, .software = s->machine.identity},
     };
     enum exit_code code;
 

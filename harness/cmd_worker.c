@@ -127,7 +127,7 @@ static int worker(int argc, char **argv)
     run.watch = worker_watch(&pipe);
     if ((rc = make_plan(&plan, &spec, &job)) < 0) goto told;
     run.plan = plan;
-    if ((rc = machine_binary(&run.binary)) < 0) goto told;
+    if ((rc = machine_identity(&run.software)) < 0) goto told;
     if ((rc = store_open(&run.db, job.db)) < 0) {
         run.store_failed = 1;
         goto told;

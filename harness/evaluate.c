@@ -104,8 +104,8 @@ double evaluate_allowed_fall(double p, int lossy, int64_t nq)
     return !lossy ? 0 : 3 * sqrt(p * (1 - p) / (double)nq) + 0.002;
 }
 
-/* The same trial with the next fewer probes; NULL where there is none. */
-static const struct trial *fewer_probes(const struct group *g, const struct trial *t)
+/* The same trial with the next fewer (more: the next more) probes; NULL where there is none. */
+static const struct trial *neighbour(const struct group *g, const struct trial *t, int more)
 {
     const struct trial *best = NULL;
 
@@ -113,30 +113,39 @@ static const struct trial *fewer_probes(const struct group *g, const struct tria
         const struct trial *u = &g->trials[i];
 
         if (u->skip || u->k != t->k || u->batch != t->batch || u->float16 != t->float16 ||
-            u->precomputed_tables != t->precomputed_tables || u->nprobe >= t->nprobe)
+            u->precomputed_tables != t->precomputed_tables ||
+            (more ? u->nprobe <= t->nprobe : u->nprobe >= t->nprobe))
             continue;
-        if (!best || u->nprobe > best->nprobe) best = u;
+        if (!best || (more ? u->nprobe < best->nprobe : u->nprobe > best->nprobe)) best = u;
     }
     return best;
 }
 
-/* By distance for Flat: by id, a tie at the last rank could look like a fall. */
+/*
+ * By distance for Flat: by id, a tie at the last rank could look like a fall. More probes may have been measured
+ * first; which of the two is wrong nobody knows.
+ */
 static int doubt_fall(struct evaluation *e, struct build *b, const struct trial *t)
 {
-    int lossy = stored_with_loss(b, t);
+    int lossy = stored_with_loss(b, t), rc;
     const char *name = lossy ? "intersection_10" : "recall_tie";
-    const struct trial *fewer = fewer_probes(b->group, t);
-    double value = evaluation_get(e, name), before;
+    double value = evaluation_get(e, name), other;
     char why[160];
-    int rc;
 
-    if (!fewer || isnan(value)) return 0;
-    rc = store_last_metric(b->run->db, b->run->id, fewer->identity.hex, name, &before);
-    if (rc <= 0) return rc;
-    if (!(before - value > evaluate_allowed_fall(before, lossy, b->data->nq))) return 0;
-    snprintf(why, sizeof why, "%s falls from %.4f at nprobe %d to %.4f", name, before,
-             fewer->nprobe, value);
-    evaluation_doubt(e, why);
+    if (isnan(value)) return 0;
+    for (int more = 0; more < 2; more++) {
+        const struct trial *u = neighbour(b->group, t, more);
+
+        if (!u) continue;
+        rc = store_last_metric(b->run->db, b->run->id, u->identity.hex, name, &other);
+        if (rc < 0) return rc;
+        double from = more ? value : other, to = more ? other : value;
+
+        if (rc == 0 || !(from - to > evaluate_allowed_fall(from, lossy, b->data->nq))) continue;
+        snprintf(why, sizeof why, "%s falls from %.4f at nprobe %d to %.4f at nprobe %d", name,
+                 from, more ? t->nprobe : u->nprobe, to, more ? u->nprobe : t->nprobe);
+        evaluation_doubt(e, why);
+    }
     return 0;
 }
 

@@ -246,9 +246,21 @@ static void read_software(struct text *json)
     text_add(json, "}");
 }
 
-int machine_binary(struct hash *out)
+static int hash_binary(struct hash *out)
 {
     return hash_file(out, "/proc/self/exe");
+}
+
+int machine_identity(struct hash *out)
+{
+    struct text facts = {0};
+    int rc;
+
+    if (VERSION_DIRTY) return hash_binary(out);
+    read_software(&facts);
+    if ((rc = text_failed(&facts)) == 0) *out = hash_string(text_get(&facts));
+    text_clear(&facts);
+    return rc;
 }
 
 int machine_read(struct machine *out)
@@ -262,7 +274,8 @@ int machine_read(struct machine *out)
     if ((rc = text_failed(&out->facts)) < 0) return rc;
     if ((rc = text_failed(&out->environment)) < 0) return rc;
     if ((rc = text_failed(&out->software)) < 0) return rc;
-    return machine_binary(&out->binary);
+    if ((rc = hash_binary(&out->binary)) < 0) return rc;
+    return machine_identity(&out->identity);
 }
 
 void machine_clear(struct machine *m)
@@ -277,18 +290,13 @@ struct store_machine machine_row(const struct machine *m)
     return (struct store_machine){.fingerprint = m->fingerprint.hex, .facts = text_get(&m->facts)};
 }
 
-const char *machine_identity(const struct hash *binary)
-{
-    return VERSION_DIRTY ? binary->hex : VERSION_COMMIT;
-}
-
 struct store_software machine_software_row(const struct machine *m)
 {
     return (struct store_software){.version = VERSION_NUMBER,
                                    .commit = VERSION_COMMIT,
                                    .dirty = VERSION_DIRTY,
                                    .binary_hash = m->binary.hex,
-                                   .identity = machine_identity(&m->binary),
+                                   .identity = m->identity.hex,
                                    .facts = text_get(&m->software)};
 }
 

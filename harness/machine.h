@@ -1,6 +1,6 @@
 /*
  * Who produces numbers: the machine by its stable facts, the environment of today, and the
- * software by commit or by the binary's own hash. Nothing here names a user or a host.
+ * software by commit and build, or by the binary's own hash. Nothing here names a user or a host.
  */
 #ifndef IVF_MACHINE_H
 #define IVF_MACHINE_H
@@ -20,6 +20,7 @@ struct machine {
     struct text environment; /* JSON: kernel, driver, GPU boards, governor, load, container, ... */
     struct text software;    /* JSON: compiler, build, libraries' versions */
     struct hash binary;      /* of the program's file */
+    struct hash identity;    /* of what counts as one software: see machine_identity */
 };
 
 int machine_read(struct machine *out);
@@ -29,9 +30,11 @@ void machine_clear(struct machine *m);
 struct store_machine machine_row(const struct machine *m);
 struct store_software machine_software_row(const struct machine *m);
 
-/* What counts as one software: the commit of a clean tree, else the binary's hash. */
-const char *machine_identity(const struct hash *binary);
-int machine_binary(struct hash *out);
+/*
+ * What counts as one software: of a clean tree its commit, how it was built, and with which compiler and
+ * libraries; else the program's file.
+ */
+int machine_identity(struct hash *out);
 
 void machine_cpu(char model[96]); /* "AMD EPYC 9654 96-Core Processor" */
 const char *machine_simd(void);   /* the widest this processor has: "AVX-512", "AVX2", ... */

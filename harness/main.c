@@ -1,4 +1,5 @@
 /* ivfbench: see cli.h for how a command line is taken apart, cmd_<verb>.c for what a verb does. */
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,5 +21,6 @@ static void choose_blas(char **argv)
 int main(int argc, char **argv)
 {
     choose_blas(argv);
+    signal(SIGXFSZ, SIG_IGN); /* past a limit of file sizes writing fails, and says so */
     return cli_main(argc, argv);
 }

@@ -188,14 +188,22 @@ static char *keep(struct cell *c, struct text *t)
     return s;
 }
 
-/* Members come in the order of the alphabet; the second half is the search's, NULL for a group. */
+/*
+ * Members come in the order of the alphabet; search: those of a search, too. What came to be told apart later
+ * is left out where it is as it always was, so that stores keep their past.
+ */
+enum { ADD_BATCH = 32768 };
+
 static void write_params(struct cell *c, const struct trial *t, int search, char **params,
                          struct hash *identity)
 {
     const struct dataset_info *data = &c->plan->data;
     struct text json = {0};
 
-    text_addf(&json, "{\"backend\":\"%s\"", c->plan->backend);
+    text_add(&json, "{");
+    if (c->plan->spec->add_batch != ADD_BATCH)
+        text_addf(&json, "\"add_batch\":%lld,", (long long)c->plan->spec->add_batch);
+    text_addf(&json, "\"backend\":\"%s\"", c->plan->backend);
     if (search) text_addf(&json, ",\"batch\":%lld", (long long)t->batch);
     text_addf(&json, ",\"coarse_iterations\":%lld,\"dataset\":\"%s\"",
               (long long)c->plan->spec->coarse_iterations, data->identity.hex);

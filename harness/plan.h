@@ -9,7 +9,7 @@
  *
  * The identity of a trial is the hash of its params: JSON with sorted keys and no spaces, of
  * all that changes the number and nothing else: the data's identity, key, backend, GPUs and
- * replicas, storage as resolved, threads, seed, iterations, training rows (how many, whether drawn,
+ * replicas, storage as resolved, add.batch, threads, seed, iterations, training rows (how many, whether drawn,
  * whose centroids), float16, tables, temp_memory unless `auto`, k, batch, nprobe. Not in it: paths, the
  * spec's name, the order of keys or values, how often time is taken, what is measured, caching.
  */

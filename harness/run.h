@@ -27,7 +27,7 @@ struct run {
     struct store *db;
     int64_t id; /* its row */
     const struct plan *plan;
-    struct hash binary; /* this program's file: see machine_identity */
+    struct hash software; /* see machine_identity */
     struct run_watch watch;
     int store_failed; /* set with the return of a code: the store, not the trial, is at fault */
 };

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,7 @@ static int read_size(struct reading *r, const struct spec_key *key, const struct
         len += 1 + strspn(s + len + 1, "0123456789");
     for (int i = 0; whole && len < 16 && i < 5; i++) {
         if (strcmp(s + len, units[i]) || (i == 0 && len != whole)) continue;
-        *out = (int64_t)(strtod(s, NULL) * (double)(INT64_C(1) << 10 * i));
+        *out = (int64_t)fmin(strtod(s, NULL) * (double)(INT64_C(1) << 10 * i), 9e18);
         return 1;
     }
     return WRONG("%s: \"%s\" is not a size: write bytes, or KiB, MiB, GiB as in 512MiB or 1.5GiB",

@@ -200,7 +200,7 @@ static void test_data_verbs__slips_are_named(void **state)
     CHECK_SAID(EXIT_USAGE, "generate wants --n", "generate", "--d", "4", "-o", folder);
     CHECK_SAID(EXIT_USAGE, "generate wants --d", "generate", "--n", "4", "-o", folder);
     CHECK_SAID(EXIT_USAGE, "generate wants -o", "generate", "--n", "4", "--d", "4");
-    CHECK_SAID(EXIT_USAGE, "must end in", "generate", "--n", "4", "--d", "4", "-o", folder,
+    CHECK_SAID(EXIT_USAGE, "--format zip is not", "generate", "--n", "4", "--d", "4", "-o", folder,
                "--format", "zip");
     CHECK_SAID(EXIT_USAGE, "info wants a FILE", "info");
 }

@@ -225,6 +225,7 @@ static void test_plan__identity_changes_with_all_that_changes_the_number(void **
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4}\nfloat16: true\n",
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4}\nprecomputed_tables: false\n",
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4}\ntemp_memory: 0\n",
+        HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4}\nadd: {batch: 99}\n",
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4}\ntemp_memory: 1GiB\n",
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4}\ngpus: 2\nreplicas: 2\n",
         HEAD "index: \"IVF64,Flat\"\nsearch: {nprobe: 4}\n",
@@ -257,7 +258,7 @@ static void test_plan__identity_does_not_change_with_names_paths_and_order(void 
         "index: IVF64,PQ8\nsearch: {nprobe: 4}\n",
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4, repeat: 3, warmup: 1}\nthreads: 2\n",
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: 4}\nmeasure: [recall]\ncache: false\n"
-             "temp_memory: auto\nbackend: cpu\nadd: {batch: 99}\n",
+             "temp_memory: auto\nbackend: cpu\nadd: {batch: 32768}\n",
         HEAD "index: \"IVF64,PQ8\"\nsearch: {nprobe: [4, 1], k: 10, batch: 16384}\n",
     };
     struct hash first;

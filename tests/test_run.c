@@ -367,6 +367,25 @@ static void test_run__recall_that_falls_with_nprobe_is_suspect(void **state)
                            "recall_tie falls from 1.5000 at nprobe 1"));
 }
 
+static void test_run__more_probes_may_have_been_measured_first(void **state)
+{
+    const char *db = program_file("rises.db"), *spec;
+    sqlite3 *c = NULL;
+    (void)state;
+
+    make_data();
+    spec = files_spec("rises.yaml");
+    assert_int_equal(program("run", spec, "--db", db, "--set", "search.nprobe=4"), 0);
+    assert_int_equal(sqlite3_open(db, &c), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(c, "UPDATE metric SET value = 0.01 WHERE name = 'recall_tie'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(c);
+    assert_int_equal(program("run", spec, "--db", db), 0);
+    assert_non_null(strstr(program_text(db, "SELECT reason FROM trial WHERE nprobe = 1"),
+                           "to 0.0100 at nprobe 4"));
+}
+
 static void test_run__flat_may_not_fall_and_pq_only_by_noise(void **state)
 {
     (void)state;
@@ -396,6 +415,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row),
     cmocka_unit_test(test_run__where_nothing_failed_there_is_nothing_to_rerun),
     cmocka_unit_test(test_run__recall_that_falls_with_nprobe_is_suspect),
+    cmocka_unit_test(test_run__more_probes_may_have_been_measured_first),
     cmocka_unit_test(test_run__flat_may_not_fall_and_pq_only_by_noise),
 };
 

@@ -206,6 +206,7 @@ static void test_spec__values_are_typed_by_their_key_not_by_yaml(void **state)
         {HEAD "cache: True\n",                       "\"True\" is neither true nor false; write true\n"                  },
         {HEAD "backend: gpu\n",                      "4:10: error: backend: \"gpu\" is none of auto, cuda or cpu\n"      },
         {HEAD "temp_memory: 5MB\n",                  "4:14: error: temp_memory: \"5MB\" is not a size: write bytes"      },
+        {HEAD "temp_memory: 99999999TiB\n",          "is too large"                                                      },
         {HEAD "temp_memory: 1.5\n",                  "\"1.5\" is not a size"                                             },
         {HEAD "name: a/b\n",                         "4:7: error: name: \"a/b\": only letters, digits, and . _ - "       },
         {HEAD "name:\n",                             "name: the value is missing\n"                                      },

@@ -50,6 +50,9 @@ static void test_text__json_escapes_what_json_forbids(void **state)
     text_add(&t, ",");
     text_add_json(&t, "");
     assert_string_equal(text_get(&t), "\"a\\\"b\\\\c\\u000a\\u0001\xc3\xa9\",null,\"\"");
+    text_reset(&t);
+    text_add_json(&t, "a\xff\xc3z\xe2\x88\xa9\xe2\x88"); /* of all these one is a character */
+    assert_string_equal(text_get(&t), "\"a\\ufffd\\ufffdz\xe2\x88\xa9\\ufffd\\ufffd\"");
     text_clear(&t);
 }
 

@@ -50,6 +50,17 @@ void text_addf(struct text *t, const char *fmt, ...)
     va_end(args);
 }
 
+/* Bytes of the UTF-8 character at s; 0 where it is none. Overlong forms and surrogates pass. */
+static int utf8_bytes(const char *s)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    int n = *u < 0x80 ? 1 : *u >> 5 == 6 ? 2 : *u >> 4 == 14 ? 3 : *u >> 3 == 30 ? 4 : 0;
+
+    for (int i = 1; i < n; i++)
+        if (u[i] >> 6 != 2) return 0;
+    return n;
+}
+
 void text_add_json(struct text *t, const char *s)
 {
     if (!s) {
@@ -57,13 +68,16 @@ void text_add_json(struct text *t, const char *s)
         return;
     }
     text_add(t, "\"");
-    for (; *s; s++) {
+    for (int n; *s; s += n ? n : 1) {
+        n = utf8_bytes(s);
         if (*s == '"' || *s == '\\')
             text_addf(t, "\\%c", *s);
         else if ((unsigned char)*s < 0x20)
             text_addf(t, "\\u%04x", *s);
+        else if (n)
+            text_add_bytes(t, s, n);
         else
-            text_add_bytes(t, s, 1);
+            text_add(t, "\\ufffd"); /* a path may be any bytes, JSON may not */
     }
     text_add(t, "\"");
 }
