@@ -76,6 +76,20 @@ static int select_failed(struct drive *d)
     return rc < 0 ? rc : 0;
 }
 
+/* Whether the store has of a trial what the spec wants measured; a code. */
+static int is_finished(const struct drive *d, const struct trial *t)
+{
+    const struct plan *plan = d->run.plan;
+    int ten = t->k >= 10 && plan_truth_k(plan) >= 10, rc = 1;
+    double value;
+
+    if (plan->spec->measure_recall)
+        rc = store_last_metric(d->run.db, d->run.id, t->identity.hex, "recall_1", &value);
+    if (rc > 0 && plan->spec->measure_intersection && ten)
+        rc = store_last_metric(d->run.db, d->run.id, t->identity.hex, "intersection_10", &value);
+    return rc > 0 ? store_finished(d->run.db, d->run.id, t->identity.hex) : rc;
+}
+
 static int select_all(struct drive *d)
 {
     for (int i = 0; i < d->run.plan->ntrials; i++) {
@@ -83,7 +97,7 @@ static int select_all(struct drive *d)
         int finished = 0;
 
         if (!selected(d, t)) continue;
-        if (!t->skip && !d->force) finished = store_finished(d->run.db, d->run.id, t->identity.hex);
+        if (!t->skip && !d->force) finished = is_finished(d, t);
         if (finished < 0) return finished;
         set_state(d, i, t->skip ? DRIVE_SKIPPED : finished ? DRIVE_FINISHED : DRIVE_PENDING);
     }

@@ -11,7 +11,8 @@
  * all that changes the number and nothing else: the data's identity, key, backend, GPUs and
  * replicas, storage as resolved, add.batch, threads, seed, iterations, training rows (how many, whether drawn,
  * whose centroids), float16, tables, temp_memory unless `auto`, k, batch, nprobe. Not in it: paths, the
- * spec's name, the order of keys or values, how often time is taken, what is measured, caching.
+ * spec's name, the order of keys or values, how often time is taken, what is measured (a trial that lacks it
+ * is not finished), caching.
  */
 #ifndef IVF_PLAN_H
 #define IVF_PLAN_H

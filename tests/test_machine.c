@@ -33,7 +33,7 @@ static void test_machine__facts_name_processor_memory_and_gpus(void **state)
     machine_clear(&m);
 }
 
-static void test_machine__software_is_the_commit_or_the_binary(void **state)
+static void test_machine__software_is_commit_and_build_or_the_binary(void **state)
 {
     struct machine m = {0};
     struct store_software row;
@@ -41,7 +41,9 @@ static void test_machine__software_is_the_commit_or_the_binary(void **state)
 
     CHECK_OK(machine_read(&m));
     row = machine_software_row(&m);
-    assert_string_equal(row.identity, row.dirty ? row.binary_hash : row.commit);
+    assert_string_equal(row.identity, row.dirty ? row.binary_hash : hash_string(row.facts).hex);
+    assert_non_null(strstr(row.facts, row.commit));
+    assert_non_null(strstr(row.facts, "\"build\": \""));
     assert_int_equal(strlen(row.binary_hash), 32);
     assert_non_null(strstr(row.facts, "\"openblas\": \""));
     machine_clear(&m);
@@ -80,7 +82,7 @@ static void test_machine__peak_follows_what_is_held(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_machine__fingerprint_is_the_same_at_every_reading),
     cmocka_unit_test(test_machine__facts_name_processor_memory_and_gpus),
-    cmocka_unit_test(test_machine__software_is_the_commit_or_the_binary),
+    cmocka_unit_test(test_machine__software_is_commit_and_build_or_the_binary),
     cmocka_unit_test(test_machine__memory_is_rounded_up_to_a_sixteenth),
     cmocka_unit_test(test_machine__peak_follows_what_is_held),
 };

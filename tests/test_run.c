@@ -346,6 +346,21 @@ static void test_run__where_nothing_failed_there_is_nothing_to_rerun(void **stat
     assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 2);
 }
 
+static void test_run__what_was_not_measured_is_not_finished(void **state)
+{
+    const char *db = program_file("measure.db"), *spec;
+    (void)state;
+
+    make_data();
+    spec = files_spec("measure.yaml");
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(program("run", spec, "--db", db, "--set",
+                                 i == 1 ? "measure=[intersection]" : "measure=[recall]"),
+                         0);
+        assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), i == 1 ? 2 : 4);
+    }
+}
+
 static void test_run__recall_that_falls_with_nprobe_is_suspect(void **state)
 {
     const char *db = program_file("falls.db"), *spec;
@@ -414,6 +429,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_run__shipped_truth_that_is_wrong_is_suspect),
     cmocka_unit_test(test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row),
     cmocka_unit_test(test_run__where_nothing_failed_there_is_nothing_to_rerun),
+    cmocka_unit_test(test_run__what_was_not_measured_is_not_finished),
     cmocka_unit_test(test_run__recall_that_falls_with_nprobe_is_suspect),
     cmocka_unit_test(test_run__more_probes_may_have_been_measured_first),
     cmocka_unit_test(test_run__flat_may_not_fall_and_pq_only_by_noise),
