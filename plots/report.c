@@ -22,6 +22,7 @@ static const struct shown {
     {"dataset",            "data set",     -1, 0, 1},
     {"n",                  "n",            -1, 0, 0},
     {"d",                  "d",            -1, 0, 0},
+    {"dataset_identity",   "data",         -2, 0, 1},
     {"nq",                 "nq",           -1, 0, 0},
     {"index",              "index",        -1, 1, 1},
     {"backend",            "backend",      -1, 0, 1},
@@ -61,9 +62,26 @@ static const struct shown {
 };
 enum { SHOWN = sizeof shown / sizeof *shown };
 
+static int agree(const struct csv *csv, int a, int b, const char *column)
+{
+    return strcmp(csv_get(csv, a, column), csv_get(csv, b, column)) == 0;
+}
+
+/* Data sets of a name, n and d are not always of one content; their rows follow each other. */
+static int content_differs(const struct csv *csv)
+{
+    for (int b = 1; b < csv->rows; b++)
+        if (agree(csv, b - 1, b, "dataset") && agree(csv, b - 1, b, "n") &&
+            agree(csv, b - 1, b, "d") && !agree(csv, b - 1, b, "dataset_identity"))
+            return 1;
+    return 0;
+}
+
 static int is_shown(const struct csv *csv, const struct shown *s)
 {
     const char *first = "";
+
+    if (!strcmp(s->column, "dataset_identity")) return content_differs(csv);
 
     for (int row = 0; row < csv->rows; row++) {
         const char *value = csv_get(csv, row, s->column);

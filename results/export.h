@@ -43,12 +43,12 @@ int export_rows(struct store *db, const struct export_filter *filter, enum expor
 struct export_row {
     const char *spec, *status, *reason, *flags, *dataset, *index, *backend, *device, *storage,
         *commit, *started /* 2026-01-31T23:59:59Z */, *identity, *machine /* fingerprint */,
-        *clock_events, *dataset_identity, *train_sample /* "random", or "": the first */,
-        *train_centroids /* hash of a file, or "" */;
+        *clock_events, *dataset_identity, *temp_memory /* "auto" or bytes */,
+        *train_sample /* "first", "random" */, *train_centroids /* "trained", or a file's hash */;
     int64_t trial, run, attempt, n, d, gpus, replicas, float16, precomputed_tables, threads, seed,
         k, nprobe, batch, nq, nlist, repeats;
-    int64_t coarse_iterations, train_rows, add_batch /* -1: 32768 */;
-    int64_t temp_memory /* bytes; -1: auto */, train_cached /* 1: train_s is of an earlier run */;
+    int64_t coarse_iterations, train_rows, add_batch;
+    int64_t train_cached;                         /* 1: train_s is of an earlier run */
     double search_ms, search_ms_q1, search_ms_q3; /* median, quartiles over repeats */
     double search_device_ms, qps;                 /* qps: nq over the median */
     double recall_1, recall_10, recall_100, krecall_10, recall_tie, intersection_10;

@@ -10,6 +10,7 @@
 enum role {
     SETTING, /* above the table where all rows share it, else a column */
     APART,   /* a column where rows differ in it */
+    CONTENT, /* a column where rows of one data set, n and d differ in it */
     ALWAYS,  /* a setting that is always a column */
     RESULT   /* a column where any row has it */
 };
@@ -36,10 +37,18 @@ static const struct shown {
     {"storage",      SETTING, WORDS,   AT(storage),            0,                0               },
     {"float16",      SETTING, SWITCH,  AT(float16),            0,                0               },
     {"tables",       SETTING, SWITCH,  AT(precomputed_tables), 0,                0               },
-    {"temp_memory",  SETTING, COUNT,   AT(temp_memory),        0,                0               },
+    {"temp_memory",  SETTING, WORDS,   AT(temp_memory),        0,                0               },
     {"threads",      SETTING, COUNT,   AT(threads),            0,                0               },
     {"batch",        SETTING, COUNT,   AT(batch),              0,                0               },
     {"seed",         SETTING, COUNT,   AT(seed),               0,                0               },
+    {"data",         CONTENT, HASH,    AT(dataset_identity),   0,                0               },
+    {"iterations",   APART,   COUNT,   AT(coarse_iterations),  0,                0               },
+    {"trained on",   APART,   COUNT,   AT(train_rows),         0,                0               },
+    {"sample",       APART,   WORDS,   AT(train_sample),       0,                0               },
+    {"centroids",    APART,   HASH,    AT(train_centroids),    0,                0               },
+    {"add.batch",    APART,   COUNT,   AT(add_batch),          0,                0               },
+    {"commit",       APART,   HASH,    AT(commit),             0,                0               },
+    {"machine",      APART,   HASH,    AT(machine),            0,                0               },
     {"nprobe",       ALWAYS,  COUNT,   AT(nprobe),             0,                0               },
     {"R@1",          RESULT,  RECALL,  AT(recall_1),           0,                0               },
     {"R@10",         RESULT,  RECALL,  AT(recall_10),          0,                0               },
@@ -54,13 +63,6 @@ static const struct shown {
     {"add s",        RESULT,  SECONDS, AT(add_s),              0,                0               },
     {"host",         RESULT,  BYTES,   AT(peak_host_bytes),    0,                0               },
     {"GPU",          RESULT,  BYTES,   AT(peak_device_bytes),  0,                0               },
-    {"iterations",   APART,   COUNT,   AT(coarse_iterations),  0,                0               },
-    {"trained on",   APART,   COUNT,   AT(train_rows),         0,                0               },
-    {"sample",       APART,   WORDS,   AT(train_sample),       0,                0               },
-    {"centroids",    APART,   HASH,    AT(train_centroids),    0,                0               },
-    {"add.batch",    APART,   COUNT,   AT(add_batch),          0,                0               },
-    {"commit",       APART,   HASH,    AT(commit),             0,                0               },
-    {"machine",      APART,   HASH,    AT(machine),            0,                0               },
     {"status",       SETTING, WORDS,   AT(status),             0,                0               },
     {"flags",        RESULT,  WORDS,   AT(flags),              0,                0               },
     {"reason",       RESULT,  WORDS,   AT(reason),             0,                0               },
@@ -209,8 +211,25 @@ static int present(const struct summary *t, int column)
     return *first_of(t, column) != '\0';
 }
 
+/* Rows of a data set, n and d follow each other. */
+static int content_differs(const struct summary *t, int column)
+{
+    enum { DATASET = 1, N, D }; /* in shown */
+
+    for (int r = 1; r < t->rows; r++) {
+        char *const *a = t->cells[r - 1], *const *b = t->cells[r];
+
+        if (!strcmp(a[DATASET], b[DATASET]) && !strcmp(a[N], b[N]) && !strcmp(a[D], b[D]) &&
+            strcmp(a[column], b[column]) != 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int is_column(const struct summary *t, int column)
 {
+    if (shown[column].role == CONTENT) return content_differs(t, column);
+
     if (shown[column].role == SETTING || shown[column].role == APART) return differs(t, column);
     return shown[column].role == ALWAYS || present(t, column);
 }
@@ -289,7 +308,8 @@ static void add_shared(struct text *out, const struct summary *t)
     for (int i = 0; i < COLUMNS; i++) {
         int room = width(shown[i].title) + 1 + width(first_of(t, i));
 
-        if (is_column(t, i) || shown[i].role == APART || !present(t, i)) continue;
+        if (is_column(t, i) || shown[i].role == APART || shown[i].role == CONTENT || !present(t, i))
+            continue;
         if (used > 0) text_add(out, used + 2 + room > LINE ? ",\n" : ", ");
         used = used > 0 && used + 2 + room <= LINE ? used + 2 + room : room;
         text_addf(out, "%s %s", shown[i].title, first_of(t, i));

@@ -175,7 +175,7 @@ static void test_export__the_table_says_once_what_all_rows_share(void **state)
         text_get(&out),
         "spec fake, dataset toys, n 200000, d 128, nq 1000, k 100, backend cpu,"
         " device Toy <9000> & co,\ngpus 0, replicas 1, storage u8, float16 off, tables on,"
-        " threads 2, batch 16384, seed 1,\nmodel cached off, status ok\n\n"
+        " temp_memory auto, threads 2, batch 16384,\nseed 1, model cached off, status ok\n\n"
         "index         nprobe     R@1    R@10   R@100  tie-aware   10∩10   search ms      QPS"
         "  train s  add s     host\n"
         "IVF1024,Flat       1  0.3667  0.3667  0.3667     0.3667  0.3667  9.10 ±0.09  109,890"
@@ -205,8 +205,8 @@ static void test_export__a_row_says_what_its_scratch_was_and_whether_it_trained(
     CHECK_OK(store_phase(db, "train", 2000000000, -1, 100, -1, 1));
     CHECK_OK(store_end(db, STATUS_OK, NULL, NULL));
     assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_JSON, &out), 2);
-    assert_non_null(strstr(text_get(&out), "\"temp_memory\": null, \"train_cached\": 0, "));
-    assert_non_null(strstr(text_get(&out), "\"temp_memory\": 1048576, \"train_cached\": 1, "));
+    assert_non_null(strstr(text_get(&out), "\"temp_memory\": \"auto\", \"train_cached\": 0, "));
+    assert_non_null(strstr(text_get(&out), "\"temp_memory\": \"1048576\", \"train_cached\": 1, "));
     assert_int_equal(export_as(db, (struct export_filter){0}, EXPORT_TABLE, &out), 2);
     assert_non_null(strstr(text_get(&out), "temp_memory"));
     assert_non_null(strstr(text_get(&out), "model cached"));
