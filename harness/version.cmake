@@ -5,7 +5,9 @@ execute_process(COMMAND git -C ${SOURCE} rev-parse HEAD OUTPUT_VARIABLE commit
 if(failed)
   set(commit unknown)
 endif()
-execute_process(COMMAND git -C ${SOURCE} status --porcelain OUTPUT_VARIABLE changes ERROR_QUIET)
+# of what the program is made of: who edits a spec has the same program
+execute_process(COMMAND git -C ${SOURCE} status --porcelain -- CMakeLists.txt harness engine kernels results plots
+                OUTPUT_VARIABLE changes ERROR_QUIET)
 set(dirty 0)
 if(failed OR NOT "${changes}" STREQUAL "")
   set(dirty 1)
