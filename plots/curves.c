@@ -45,11 +45,15 @@ static const struct setting {
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
+static int same(const struct csv *csv, int a, int b, const char *column)
+{
+    return strcmp(csv_get(csv, a, column), csv_get(csv, b, column)) == 0;
+}
+
 static int same_curve(const struct csv *csv, int a, int b)
 {
     for (int i = 0; i < SETTINGS; i++)
-        if (strcmp(csv_get(csv, a, settings[i].column), csv_get(csv, b, settings[i].column)) != 0)
-            return 0;
+        if (!same(csv, a, b, settings[i].column)) return 0;
     return 1;
 }
 
@@ -148,9 +152,7 @@ static int make_medians(struct curves *c)
 static int shared(const struct curves *c, const char *column)
 {
     for (int i = 1; i < c->npoints; i++)
-        if (strcmp(csv_get(&c->csv, c->points[i].row, column),
-                   csv_get(&c->csv, c->points[0].row, column)) != 0)
-            return 0;
+        if (!same(&c->csv, c->points[i].row, c->points[0].row, column)) return 0;
     return 1;
 }
 
@@ -158,11 +160,6 @@ static int shared(const struct curves *c, const char *column)
 static int is_first(const struct curves *c, int i)
 {
     return i == 0 || c->points[i].curve != c->points[i - 1].curve;
-}
-
-static int same(const struct csv *csv, int a, int b, const char *column)
-{
-    return strcmp(csv_get(csv, a, column), csv_get(csv, b, column)) == 0;
 }
 
 /* Curves that agree in all of `of` agree in the column, so that those say it already. */

@@ -169,8 +169,7 @@ static int check_drawable(const struct plot *p, const struct figure *f, const st
     if (f->value >= 0 && x.low > x.high)
         return fail(
             ERR_INVALID,
-            "%s: no trial has %s: recalls need k to be as large, and `measure` to name them "
-            "when the trial runs (`run --force` measures again)",
+            "%s: no trial has %s; it needs a k as large, and `measure` in the spec to ask for it",
             p->figure, curves_value_names[a->value]);
     return 0;
 }

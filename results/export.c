@@ -88,52 +88,12 @@ const struct export_column export_columns[] = {
 };
 const int export_columns_count = sizeof export_columns / sizeof *export_columns;
 
-/* Fields of a row that are columns of the query below, in its order. */
-static const struct export_column queried[] = {
-    TEXT(spec),
-    TEXT(status),
-    TEXT(reason),
-    TEXT(flags),
-    TEXT(dataset),
-    TEXT(index),
-    TEXT(backend),
-    TEXT(device),
-    TEXT(storage),
-    TEXT(commit),
-    TEXT(started),
-    TEXT(identity),
-    TEXT(machine),
-    INT(trial),
-    INT(run),
-    INT(attempt),
-    INT(n),
-    INT(d),
-    INT(gpus),
-    INT(replicas),
-    INT(float16),
-    INT(precomputed_tables),
-    INT(threads),
-    INT(seed),
-    INT(k),
-    INT(nprobe),
-    INT(batch),
-    INT(nq),
-    INT(nlist),
-    TEXT(clock_events),
-    TEXT(temp_memory),
-    TEXT(dataset_identity),
-    INT(coarse_iterations),
-    INT(train_rows),
-    TEXT(train_sample),
-    TEXT(train_centroids),
-    INT(add_batch),
-};
-enum { QUERIED = sizeof queried / sizeof *queried };
-
-/* What came to be told apart later has no columns in the store, and is not in params where it is as it always was. */
+/* Its columns have the names of ours. What came to be told apart later has none in the store, and is not in params where it is as it always was. */
 static const char query[] =
-    "SELECT spec, status, reason, flags, dataset_name, \"index\", backend, device, storage,"
-    " \"commit\", started, identity, fingerprint, id, run, attempt, n, d, gpus, replicas, float16,"
+    "SELECT spec, status, reason, flags, dataset_name AS dataset, \"index\", backend, device, "
+    "storage,"
+    " \"commit\", started, identity, fingerprint AS machine, id AS trial, run, attempt, n, d, gpus,"
+    " replicas, float16,"
     " precomputed_tables, threads, seed, k, nprobe, batch, nq, nlist, clock_events, temp_memory,"
     " dataset_identity, coarse_iterations, train_rows, train_sample, train_centroids, add_batch"
     " FROM (SELECT t.*, c.events AS clock_events, e.name AS spec, x.name AS dataset_name,"
@@ -160,25 +120,33 @@ static const char query[] =
     " train_centroids, add_batch, float16, precomputed_tables, temp_memory, threads, seed, k,"
     " batch, nprobe, attempt";
 
+static const struct export_column *find_column(const char *name)
+{
+    for (int i = 0; i < export_columns_count; i++)
+        if (!strcmp(export_columns[i].name, name)) return &export_columns[i];
+    return NULL;
+}
+
 static void read_columns(struct export_row *row, sqlite3_stmt *st)
 {
-    for (int i = 0; i < QUERIED; i++) {
-        char *field = (char *)row + queried[i].at;
+    for (int i = 0; i < sqlite3_column_count(st); i++) {
+        const struct export_column *column = find_column(sqlite3_column_name(st, i));
+        char *field = (char *)row + column->at;
         int missing = sqlite3_column_type(st, i) == SQLITE_NULL;
 
-        if (queried[i].kind == EXPORT_TEXT)
+        if (column->kind == EXPORT_TEXT)
             *(const char **)field = missing ? "" : (const char *)sqlite3_column_text(st, i);
         else
             *(int64_t *)field = missing ? -1 : sqlite3_column_int64(st, i);
     }
 }
 
+/* NULL: a metric that is no column. */
 static double *real_field(struct export_row *row, const char *name)
 {
-    for (int i = 0; i < export_columns_count; i++)
-        if (export_columns[i].kind == EXPORT_REAL && !strcmp(export_columns[i].name, name))
-            return (double *)((char *)row + export_columns[i].at);
-    return NULL;
+    const struct export_column *column = find_column(name);
+
+    return column && column->kind == EXPORT_REAL ? (double *)((char *)row + column->at) : NULL;
 }
 
 static int read_metrics(struct sql *c, struct export_row *row)

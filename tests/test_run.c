@@ -361,20 +361,28 @@ static void test_run__what_was_not_measured_is_not_finished(void **state)
     }
 }
 
+/* As if all trials so far had had that recall. */
+static void pretend(const char *db, const char *recall_tie)
+{
+    char update[100];
+    sqlite3 *c = NULL;
+
+    snprintf(update, sizeof update, "UPDATE metric SET value = %s WHERE name = 'recall_tie'",
+             recall_tie);
+    assert_int_equal(sqlite3_open(db, &c), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(c, update, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(c);
+}
+
 static void test_run__recall_that_falls_with_nprobe_is_suspect(void **state)
 {
     const char *db = program_file("falls.db"), *spec;
-    sqlite3 *c = NULL;
     (void)state;
 
     make_data();
     spec = files_spec("falls.yaml");
     assert_int_equal(program("run", spec, "--db", db, "--set", "search.nprobe=1"), 0);
-    assert_int_equal(sqlite3_open(db, &c), SQLITE_OK); /* as if it had been better once */
-    assert_int_equal(sqlite3_exec(c, "UPDATE metric SET value = 1.5 WHERE name = 'recall_tie'",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    sqlite3_close(c);
+    pretend(db, "1.5");
     assert_int_equal(program("run", spec, "--db", db), 0);
     assert_non_null(
         strstr(program_text(db, "SELECT flags FROM trial WHERE nprobe = 4"), "suspect"));
@@ -385,17 +393,12 @@ static void test_run__recall_that_falls_with_nprobe_is_suspect(void **state)
 static void test_run__more_probes_may_have_been_measured_first(void **state)
 {
     const char *db = program_file("rises.db"), *spec;
-    sqlite3 *c = NULL;
     (void)state;
 
     make_data();
     spec = files_spec("rises.yaml");
     assert_int_equal(program("run", spec, "--db", db, "--set", "search.nprobe=4"), 0);
-    assert_int_equal(sqlite3_open(db, &c), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(c, "UPDATE metric SET value = 0.01 WHERE name = 'recall_tie'",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    sqlite3_close(c);
+    pretend(db, "0.01");
     assert_int_equal(program("run", spec, "--db", db), 0);
     assert_non_null(strstr(program_text(db, "SELECT reason FROM trial WHERE nprobe = 1"),
                            "to 0.0100 at nprobe 4"));

@@ -519,11 +519,11 @@ __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const stru
 
 /* Whether e cannot express what this query is at: itself, a margin or bounds that are no numbers, a list, a table. */
 template <class Scorer>
-__device__ static bool is_past_e(const struct walk_task &t, int64_t query, bool query_is,
+__device__ static bool is_past_e(const struct walk_task &t, int64_t query, bool unscalable,
                                  float margin, float unbounded)
 {
     float reach = t.rows.d_length[query] + t.space->col_max + t.facts->y_max;
-    int past = query_is || !(margin < INFINITY) || !(unbounded < INFINITY) ||
+    int past = unscalable || !(margin < INFINITY) || !(unbounded < INFINITY) ||
                (Scorer::fp16 && !(reach * t.facts->y_max * FP16_UNIT < 60000));
 
 #pragma unroll 1
