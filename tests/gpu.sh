@@ -97,9 +97,11 @@ claims_of() {
 }
 
 # The sanitizer's own exit code is kept apart from a test's.
-# Ten times slower and more: a share of the cases that sweep over shapes, and the longest program by claims.
+# Ten times slower and more: a share of the cases that sweep over shapes, and the longest programs by claims.
 section_memcheck() {
-    TESTS=${TESTS-"$(grep -v '^test_cuda_search$' "$build/gpu_tests"; claims_of test_cuda_search 4)"} \
+    TESTS=${TESTS-"$(grep -v '^test_cuda_search$\|^test_cuda_values$' "$build/gpu_tests"
+        claims_of test_cuda_search 4
+        claims_of test_cuda_values 4)"} \
         IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-15} IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
         "compute-sanitizer --tool memcheck --target-processes all --error-exitcode 99"
 }
@@ -113,7 +115,7 @@ section_racecheck() {
 }
 
 racesearch="test_parity_lists:*flat_search*:60 test_parity_lists:*pq_search*:60 test_parity_lists:*a_thousand*
-    test_parity_lists:*options*:11 test_cuda_search:*queries_may_be_bytes* test_cuda_search:*few_queries*:5"
+    test_parity_lists:*options*:11 test_cuda_values:*queries_may_be_bytes* test_cuda_search:*few_queries*:5"
 
 # Without product_wgmma: of more tiles than its ring has stages racecheck reports what kernels/README.md shows to be false.
 section_racesearch() {

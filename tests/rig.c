@@ -1,5 +1,6 @@
 #include "tests/rig.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "engine/synthetic.h"
@@ -8,10 +9,11 @@
 #include "tests/ref.h"
 #include "tests/testing.h"
 
-enum { FEW = 33 };                 /* queries of a small batch */
-enum { BLOCK_BYTES = 64 << 20 };   /* of rows handed to lists_add at once */
-static const float SCALED = 0.37f; /* of KIND_SCALED */
-static const float LOWERED = 60;   /* of whole numbers that are to be i8 */
+enum { FEW = 33 };               /* queries of a small batch */
+enum { BLOCK_BYTES = 64 << 20 }; /* of rows handed to lists_add at once */
+enum { VALUES = 12000000, CODED = 6000000, MOST = 200000 }; /* of rig_shape_of */
+static const float SCALED = 0.37f;                          /* of KIND_SCALED */
+static const float LOWERED = 60;                            /* of whole numbers that are to be i8 */
 
 static struct backend *cpu, *device;
 static char path_text[64] = "path -1 cap 0";
@@ -154,6 +156,50 @@ static void make_books(struct rig *r)
         r->books[at] = y[j % rows * s->d + part] / 2 - y[(j + KSUB) % rows * s->d + part] / 2;
     }
     free(y);
+}
+
+struct rig_shape rig_shape_of(int kind, enum elem elem, int d, int m)
+{
+    struct rig_shape s = {.kind = kind, .elem = elem, .storage = elem, .d = d, .m = m};
+
+    s.n = least((m ? CODED : VALUES) / d, MOST);
+    s.nlist = RIG_NLIST;
+    s.nq = RIG_NQ;
+    return s;
+}
+
+float *rig_row(float *x, int64_t i, const struct rig *r)
+{
+    return x + i * r->s.d;
+}
+
+void rig_copy_row(float *dst, const float *src, const struct rig *r)
+{
+    memcpy(dst, src, (size_t)r->s.d * sizeof *dst);
+}
+
+void rig_few_points(struct rig *r)
+{
+    for (int64_t i = 7; i < r->s.n; i++)
+        rig_copy_row(rig_row(r->x, i, r), rig_row(r->x, i % 7, r), r);
+    for (int64_t j = 0; j < r->s.nlist; j++)
+        rig_copy_row(rig_row(r->c, j, r), rig_row(r->x, j % 7, r), r);
+    for (int64_t i = 0; i < r->s.nq; i += 2)
+        rig_copy_row(rig_row(r->q, i, r), rig_row(r->x, i % 7, r), r);
+}
+
+void rig_awkward_queries(struct rig *r)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e19f, -1e15f, 1e6f, 1e4f, 1e-30f};
+    int d = r->s.d;
+
+    for (int64_t i = 3; i < r->s.nq; i += 7) {
+        float value = odd[i / 7 % LENGTH(odd)];
+
+        rig_row(r->q, i, r)[i % d] = value;
+        for (int j = 0; i % 2 && j < d; j++)
+            rig_row(r->q, i, r)[j] = value;
+    }
 }
 
 /* ---- lists ---- */
@@ -304,4 +350,27 @@ void rig_check_paths(struct rig *r, int k, int nprobe)
         rig_check(r, 0, least(s.nq, FEW), k < 10 ? k : 10);
     }
     rig_force(-1, 0);
+}
+
+void rig_check_shape(const struct rig_shape *s, int k)
+{
+    struct rig r;
+
+    if (testing_left_out()) return;
+    rig_open(&r, s);
+    rig_check_paths(&r, k, s->nlist < 3 ? 1 : 3);
+    if (s->nlist > 3) rig_check_paths(&r, k, s->nlist < 24 ? (int)s->nlist : 24);
+    rig_clear(&r);
+}
+
+void rig_check_kinds(void (*twist)(struct rig *r), struct rig_shape s, int m, int k)
+{
+    s.twist = twist;
+    if (twist && s.nq > RIG_SOME) s.nq = RIG_SOME; /* the CPU has to measure many of these */
+    rig_check_shape(&s, k);
+    s.kind = KIND_SCALED;
+    s.elem = s.storage = ELEM_F32;
+    rig_check_shape(&s, k);
+    s.m = m;
+    rig_check_shape(&s, k);
 }

@@ -44,6 +44,19 @@ int rig_backends(void);
 void rig_backends_close(void);
 struct backend *rig_device(void);
 
+/* 256 lists, 2,000 queries and as many rows as make 12 M values (6 M as codes), 200,000 at most. */
+enum { RIG_NLIST = 256, RIG_NQ = 2000, RIG_SOME = 500 };
+struct rig_shape rig_shape_of(int kind, enum elem elem, int d, int m);
+
+/* For twists: row i of r's x, q or c where no transform comes first. */
+float *rig_row(float *x, int64_t i, const struct rig *r);
+void rig_copy_row(float *dst, const float *src, const struct rig *r);
+
+/* Twists. Seven points are all there is: */
+void rig_few_points(struct rig *r);
+/* Every seventh query is not finite, or so large that its distances are not, or far from everything: */
+void rig_awkward_queries(struct rig *r);
+
 struct lists_desc rig_desc(const struct rig *r);
 
 void rig_open(struct rig *r, const struct rig_shape *s);
@@ -68,5 +81,11 @@ void rig_check(struct rig *r, int64_t from, int64_t to, int k);
 /* The same in batches, and after rig_reserve for all of it: every query, then the first few. */
 void rig_check_batches(struct rig *r, int64_t nq, int64_t batch, int k);
 void rig_check_paths(struct rig *r, int k, int nprobe);
+
+/* A case from its opening to its end, unless it is left out: few and many lists, by every path. */
+void rig_check_shape(const struct rig_shape *s, int k);
+
+/* The same as rows of whole numbers and of others, and as codes of m bytes; RIG_SOME queries where they are twisted. */
+void rig_check_kinds(void (*twist)(struct rig *r), struct rig_shape s, int m, int k);
 
 #endif

@@ -8,57 +8,9 @@
 #include "tests/rig.h"
 #include "tests/testing.h"
 
-enum { VALUES = 12000000, CODED = 6000000 }; /* of a data set: rows x d */
-enum { MOST = 200000, NQ = 2000, SOME = 500, NLIST = 256, K = 100 };
+enum { K = 100 };
 
 static const int dims[] = {1, 33, 64, 80, 96, 100, 128, 200, 960};
-
-/* As many rows as the values make, MOST at most. */
-static struct rig_shape shape_of(int kind, enum elem elem, int d, int m)
-{
-    int64_t n = (m ? CODED : VALUES) / d;
-    struct rig_shape s = {.kind = kind, .elem = elem, .storage = elem, .d = d, .m = m};
-
-    s.n = n < MOST ? n : MOST;
-    s.nlist = NLIST;
-    s.nq = NQ;
-    return s;
-}
-
-/* Few and many lists, by every path. */
-static void check(const struct rig_shape *s, int k)
-{
-    struct rig r;
-
-    if (testing_left_out()) return;
-    rig_open(&r, s);
-    rig_check_paths(&r, k, s->nlist < 3 ? 1 : 3);
-    if (s->nlist > 3) rig_check_paths(&r, k, s->nlist < 24 ? (int)s->nlist : 24);
-    rig_clear(&r);
-}
-
-/* The same as rows of whole numbers and of others, and as codes of m bytes. */
-static void check_kinds(void (*twist)(struct rig *r), struct rig_shape s, int m, int k)
-{
-    s.twist = twist;
-    if (twist && s.nq > SOME) s.nq = SOME; /* the CPU has to measure many of these */
-    check(&s, k);
-    s.kind = KIND_SCALED;
-    s.elem = s.storage = ELEM_F32;
-    check(&s, k);
-    s.m = m;
-    check(&s, k);
-}
-
-static float *row_of(float *x, int64_t i, const struct rig *r)
-{
-    return x + i * r->s.d;
-}
-
-static void copy_row(float *dst, const float *src, const struct rig *r)
-{
-    memcpy(dst, src, (size_t)r->s.d * sizeof *dst);
-}
 
 /* ---- what is stored ---- */
 
@@ -66,32 +18,32 @@ static void test_cuda_search__rows_of_every_type_and_length(void **state)
 {
     (void)state;
     for (int i = 0; i < LENGTH(dims); i++) {
-        struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, dims[i], 0);
+        struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, dims[i], 0);
 
-        check(&s, K);
+        rig_check_shape(&s, K);
         s.elem = s.storage = ELEM_I8;
-        check(&s, K);
-        s = shape_of(KIND_SCALED, ELEM_F32, dims[i], 0);
-        check(&s, K);
+        rig_check_shape(&s, K);
+        s = rig_shape_of(KIND_SCALED, ELEM_F32, dims[i], 0);
+        rig_check_shape(&s, K);
         s.elem = s.storage = ELEM_F16;
-        check(&s, K);
+        rig_check_shape(&s, K);
     }
 }
 
 static void test_cuda_search__rows_kept_as_another_type(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SCALED, ELEM_F32, 96, 0);
+    struct rig_shape s = rig_shape_of(KIND_SCALED, ELEM_F32, 96, 0);
 
     (void)state;
     s.storage = ELEM_F16;
-    check(&s, K);
+    rig_check_shape(&s, K);
     s.elem = ELEM_F16, s.storage = ELEM_F32;
-    check(&s, K);
-    s = shape_of(KIND_SIFT, ELEM_U8, 128, 0);
+    rig_check_shape(&s, K);
+    s = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 0);
     s.storage = ELEM_F32;
-    check(&s, K);
+    rig_check_shape(&s, K);
     s.elem = ELEM_F32, s.storage = ELEM_U8;
-    check(&s, K);
+    rig_check_shape(&s, K);
 }
 
 /* dsub 1 ... 16, odd ones and 33 among them; m that four do not divide. */
@@ -114,41 +66,27 @@ static void test_cuda_search__codes_of_every_shape(void **state)
     (void)state;
     for (int i = 0; i < LENGTH(cases); i++)
         for (int j = 0; cases[i].ms[j]; j++) {
-            struct rig_shape s = j % 2
-                                     ? shape_of(KIND_SIFT, ELEM_U8, cases[i].d, cases[i].ms[j])
-                                     : shape_of(KIND_SCALED, ELEM_F32, cases[i].d, cases[i].ms[j]);
+            struct rig_shape s =
+                j % 2 ? rig_shape_of(KIND_SIFT, ELEM_U8, cases[i].d, cases[i].ms[j])
+                      : rig_shape_of(KIND_SCALED, ELEM_F32, cases[i].d, cases[i].ms[j]);
 
-            check(&s, K);
+            rig_check_shape(&s, K);
         }
 }
 
 static void test_cuda_search__vectors_behind_a_transform(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 128, 16);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 16);
 
     (void)state;
     s.d_in = 128; /* as OPQ's */
-    check(&s, K);
+    rig_check_shape(&s, K);
     s.d = 64, s.d_in = 128; /* as PCAR's */
-    check(&s, K);
+    rig_check_shape(&s, K);
     s.m = 0, s.storage = ELEM_F32;
-    check(&s, K);
+    rig_check_shape(&s, K);
     s.kind = KIND_SCALED, s.elem = ELEM_F32, s.storage = ELEM_F16;
-    check(&s, K);
-}
-
-static void test_cuda_search__values_that_break_low_precision(void **state)
-{
-    (void)state;
-    for (int kind = 0; kind < MADE_KINDS; kind++) {
-        struct rig_shape s = shape_of(kind, ELEM_F32, 40, 0);
-
-        s.n = 50000;
-        s.nq = 300;
-        check(&s, K);
-        s.m = 10;
-        check(&s, K);
-    }
+    rig_check_shape(&s, K);
 }
 
 /* ---- lists ---- */
@@ -159,49 +97,49 @@ static void half_in_one_list(struct rig *r)
     int d = r->s.d;
 
     for (int64_t i = 1; i < r->s.n; i += 2) {
-        if (i > 1) copy_row(row_of(r->x, i, r), row_of(r->x, 1, r), r);
-        row_of(r->x, i, r)[i % d] += (float)(i / 2 % 3);
+        if (i > 1) rig_copy_row(rig_row(r->x, i, r), rig_row(r->x, 1, r), r);
+        rig_row(r->x, i, r)[i % d] += (float)(i / 2 % 3);
     }
     for (int64_t j = 0; j < r->s.nlist; j++)
-        copy_row(row_of(r->c, j, r), row_of(r->x, j ? 2 * j : 1, r), r);
+        rig_copy_row(rig_row(r->c, j, r), rig_row(r->x, j ? 2 * j : 1, r), r);
     for (int64_t i = 1; i < r->s.nq; i += 2) {
-        copy_row(row_of(r->q, i, r), row_of(r->x, 1, r), r);
-        row_of(r->q, i, r)[i % d] += (float)(i % 5);
+        rig_copy_row(rig_row(r->q, i, r), rig_row(r->x, 1, r), r);
+        rig_row(r->q, i, r)[i % d] += (float)(i % 5);
     }
 }
 
 static void test_cuda_search__one_list_holds_half_of_all_vectors(void **state)
 {
     (void)state;
-    check_kinds(half_in_one_list, shape_of(KIND_SIFT, ELEM_U8, 96, 0), 24, K);
+    rig_check_kinds(half_in_one_list, rig_shape_of(KIND_SIFT, ELEM_U8, 96, 0), 24, K);
 }
 
 /* Of four lists one repeats its neighbour, so that it is as near and stays empty; one is far off. */
 static void three_empty_in_four(struct rig *r)
 {
     for (int64_t j = 0; j < r->s.nlist; j++) {
-        if (j % 4 == 1 || j % 4 == 3) copy_row(row_of(r->c, j, r), row_of(r->c, j - 1, r), r);
+        if (j % 4 == 1 || j % 4 == 3) rig_copy_row(rig_row(r->c, j, r), rig_row(r->c, j - 1, r), r);
         for (int i = 0; j % 4 == 3 && i < r->s.d; i++)
-            row_of(r->c, j - 1, r)[i] = row_of(r->c, j, r)[i] = 1e4f + (float)j;
+            rig_row(r->c, j - 1, r)[i] = rig_row(r->c, j, r)[i] = 1e4f + (float)j;
     }
 }
 
 static void test_cuda_search__lists_may_be_empty(void **state)
 {
     (void)state;
-    check_kinds(three_empty_in_four, shape_of(KIND_SIFT, ELEM_U8, 64, 0), 16, K);
+    rig_check_kinds(three_empty_in_four, rig_shape_of(KIND_SIFT, ELEM_U8, 64, 0), 16, K);
 }
 
 /* Lists of ten: one is shorter than k 100, and so are three of them together. */
 static void test_cuda_search__the_lists_probed_may_hold_fewer_than_k(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 96, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 96, 0);
     struct rig r;
 
     (void)state;
     s.n = 20000;
     s.nlist = 2000;
-    check_kinds(NULL, s, 24, K);
+    rig_check_kinds(NULL, s, 24, K);
     rig_open(&r, &s);
     for (int nprobe = 1; nprobe <= 32; nprobe *= 2)
         rig_check_paths(&r, K, nprobe);
@@ -210,18 +148,18 @@ static void test_cuda_search__the_lists_probed_may_hold_fewer_than_k(void **stat
 
 static void test_cuda_search__there_may_be_one_list(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 32, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 32, 0);
 
     (void)state;
     s.nlist = 1;
     s.n = 50000;
-    check_kinds(NULL, s, 8, K);
+    rig_check_kinds(NULL, s, 8, K);
 }
 
 static void test_cuda_search__thousands_of_lists_are_probed(void **state)
 {
     static const int nprobes[] = {1, 1000, 5000, 20000};
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 16, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 16, 0);
     struct rig r;
 
     (void)state;
@@ -237,39 +175,11 @@ static void test_cuda_search__thousands_of_lists_are_probed(void **state)
     }
 }
 
-/* ---- ties ---- */
-
-static void few_points(struct rig *r)
-{
-    for (int64_t i = 7; i < r->s.n; i++)
-        copy_row(row_of(r->x, i, r), row_of(r->x, i % 7, r), r);
-    for (int64_t j = 0; j < r->s.nlist; j++)
-        copy_row(row_of(r->c, j, r), row_of(r->x, j % 7, r), r);
-    for (int64_t i = 0; i < r->s.nq; i += 2)
-        copy_row(row_of(r->q, i, r), row_of(r->x, i % 7, r), r);
-}
-
-static void one_point(struct rig *r)
-{
-    for (int64_t i = 1; i < r->s.n; i++)
-        copy_row(row_of(r->x, i, r), r->x, r);
-}
-
-static void test_cuda_search__all_distances_may_be_equal(void **state)
-{
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 48, 0);
-
-    (void)state;
-    s.n = 40000;
-    check_kinds(one_point, s, 12, K);
-    check_kinds(few_points, s, 12, K);
-}
-
 /* ---- what is asked ---- */
 
 static void test_cuda_search__a_call_takes_more_queries_than_a_grid_has_rows(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 16, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 16, 0);
     struct rig r;
 
     (void)state;
@@ -303,7 +213,7 @@ static void check_ks(struct rig *r, int nprobe)
 
 static void test_cuda_search__every_k_is_answered(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 64, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 64, 0);
     struct rig r;
 
     (void)state;
@@ -319,7 +229,7 @@ static void test_cuda_search__every_k_is_answered(void **state)
 
 static void test_cuda_search__every_nprobe_is_answered(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 64, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 64, 0);
     struct rig r;
 
     (void)state;
@@ -327,17 +237,17 @@ static void test_cuda_search__every_nprobe_is_answered(void **state)
     for (int m = 0; m <= 16; m += 16) {
         s.m = m;
         rig_open(&r, &s);
-        for (int nprobe = 1; nprobe < NLIST; nprobe = 2 * nprobe + 1)
+        for (int nprobe = 1; nprobe < RIG_NLIST; nprobe = 2 * nprobe + 1)
             rig_check_paths(&r, 10, nprobe);
-        rig_check_paths(&r, 10, NLIST);
+        rig_check_paths(&r, 10, RIG_NLIST);
         rig_clear(&r);
     }
 }
 
 static void test_cuda_search__batches_of_any_size_have_the_same_answers(void **state)
 {
-    static const int sizes[] = {1, 2, 7, 33, 100, 1000, NQ};
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 128, 0);
+    static const int sizes[] = {1, 2, 7, 33, 100, 1000, RIG_NQ};
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 0);
     struct rig r;
 
     (void)state;
@@ -349,7 +259,7 @@ static void test_cuda_search__batches_of_any_size_have_the_same_answers(void **s
             struct search_desc desc = {.nq = sizes[i], .k = 10, .nprobe = 16};
 
             rig_reserve(&r, &desc);
-            rig_check_batches(&r, sizes[i] < 20 ? 40 * sizes[i] : NQ, sizes[i], 10);
+            rig_check_batches(&r, sizes[i] < 20 ? 40 * sizes[i] : RIG_NQ, sizes[i], 10);
         }
         rig_clear(&r);
     }
@@ -363,7 +273,7 @@ static void test_cuda_search__a_list_may_have_few_queries_or_hundreds(void **sta
     (void)state;
     for (int i = 0; i < LENGTH(ds); i++)
         for (int j = 0; j < LENGTH(nqs); j++) {
-            struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, ds[i], ds[i] / 4);
+            struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, ds[i], ds[i] / 4);
             struct rig r;
 
             if (testing_left_out()) continue;
@@ -376,174 +286,15 @@ static void test_cuda_search__a_list_may_have_few_queries_or_hundreds(void **sta
         }
 }
 
-/* Every seventh query is not finite, so large that its distances are not, or far from everything. */
-static void awkward_queries(struct rig *r)
-{
-    static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e19f, -1e15f, 1e6f, 1e4f, 1e-30f};
-    int d = r->s.d;
-
-    for (int64_t i = 3; i < r->s.nq; i += 7) {
-        float value = odd[i / 7 % LENGTH(odd)];
-
-        row_of(r->q, i, r)[i % d] = value;
-        for (int j = 0; i % 2 && j < d; j++)
-            row_of(r->q, i, r)[j] = value;
-    }
-}
-
-static void test_cuda_search__odd_queries_leave_those_beside_them_alone(void **state)
-{
-    (void)state;
-    check_kinds(awkward_queries, shape_of(KIND_SIFT, ELEM_U8, 64, 0), 16, K);
-}
-
-/* Values at the ends of what a byte holds. */
-static void ends_of_bytes(struct rig *r)
-{
-    static const float ends[] = {0, 255, 1, 254, -128, 127, -0.0f, 1};
-    int first = r->s.storage == ELEM_I8 ? 4 : 0, d = r->s.d;
-
-    for (int64_t i = 0; i < r->s.nq; i += 5)
-        for (int j = 0; j < d; j++)
-            row_of(r->q, i, r)[j] = ends[first + (i / 5 + j) % 4];
-}
-
-/* The same, and one query that is just past them, or no whole number: then none is taken for bytes. */
-static void past_bytes(struct rig *r)
-{
-    ends_of_bytes(r);
-    row_of(r->q, 7, r)[0] = r->s.storage == ELEM_I8 ? -129 : 256;
-}
-
-static void half_a_byte(struct rig *r)
-{
-    ends_of_bytes(r);
-    row_of(r->q, r->s.nq - 1, r)[r->s.d - 1] = 0.5f;
-}
-
-static void test_cuda_search__queries_may_be_bytes_or_hardly_none(void **state)
-{
-    void (*twists[])(struct rig * r) = {ends_of_bytes, past_bytes, half_a_byte};
-
-    (void)state;
-    for (int i = 0; i < LENGTH(twists); i++) {
-        struct rig_shape s = shape_of(KIND_SIFT, i % 2 ? ELEM_I8 : ELEM_U8, i ? 128 : 96, 0);
-
-        s.twist = twists[i];
-        s.nq = SOME;
-        check(&s, K);
-        s.elem = s.storage = i % 2 ? ELEM_U8 : ELEM_I8;
-        check(&s, 10);
-    }
-}
-
-/* A few rows a hundred thousand and 1e12 times as long as the others, a few as short. */
-static void outliers(struct rig *r)
-{
-    static const float factors[] = {1e5f, 1e-5f, 1e12f, 1e-12f, 0};
-
-    for (int64_t i = 17; i < r->s.n; i += 1999)
-        for (int j = 0; j < r->s.d; j++)
-            row_of(r->x, i, r)[j] *= factors[i / 1999 % LENGTH(factors)];
-    for (int64_t i = 5; i < r->s.nq; i += 50)
-        for (int j = 0; j < r->s.d; j++)
-            row_of(r->q, i, r)[j] *= factors[i / 50 % LENGTH(factors)];
-}
-
-static void test_cuda_search__norms_may_be_far_apart(void **state)
-{
-    struct rig_shape s = shape_of(KIND_SCALED, ELEM_F32, 96, 0);
-
-    (void)state;
-    s.twist = outliers;
-    s.nq = SOME;
-    check(&s, K);
-    s.storage = ELEM_F16;
-    s.elem = ELEM_F16; /* which ends at 65504 */
-    check(&s, K);
-    s.elem = ELEM_F32;
-    s.m = 24;
-    check(&s, K);
-}
-
-static void move_from_zero(struct rig *r, float mean)
-{
-    for (int64_t i = 0; i < r->s.n * r->s.d; i++)
-        r->x[i] = mean + r->x[i] / 16;
-    for (int64_t i = 0; i < r->s.nq * r->s.d; i++)
-        r->q[i] = mean + r->q[i] / 16;
-    for (int64_t i = 0; i < r->s.nlist * r->s.d; i++)
-        r->c[i] = mean + r->c[i] / 16;
-}
-
-static void far_from_zero(struct rig *r)
-{
-    move_from_zero(r, 30000);
-}
-
-static void farther_from_zero(struct rig *r)
-{
-    move_from_zero(r, 4e6f);
-}
-
-static void test_cuda_search__the_mean_may_be_far_larger_than_the_spread(void **state)
-{
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_F32, 96, 0);
-
-    (void)state;
-    s.twist = far_from_zero;
-    s.nq = SOME;
-    check(&s, K);
-    s.storage = ELEM_F16;
-    check(&s, K);
-    s.m = 24;
-    check(&s, K);
-}
-
-/* 256 tables fit in no block: what codes stand for is looked at element by element. */
-static void test_cuda_search__so_may_that_of_long_codes(void **state)
-{
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_F32, 512, 256);
-
-    (void)state;
-    s.twist = farther_from_zero;
-    s.n = 4000;
-    s.nq = SOME;
-    check(&s, K);
-}
-
-/* Centred it is nothing; before, it is past what can be scaled. */
-static void same_huge_value(struct rig *r)
-{
-    for (int64_t i = 0; i < r->s.n; i++)
-        row_of(r->x, i, r)[0] = 3e38f;
-    for (int64_t i = 0; i < r->s.nq; i++)
-        row_of(r->q, i, r)[0] = 3e38f;
-    for (int64_t j = 0; j < r->s.nlist; j++)
-        row_of(r->c, j, r)[0] = 3e38f;
-}
-
-static void test_cuda_search__all_may_have_the_same_huge_value(void **state)
-{
-    struct rig_shape s = shape_of(MADE_GAUSS, ELEM_F32, 40, 0);
-
-    (void)state;
-    s.twist = same_huge_value;
-    s.nq = SOME;
-    check(&s, K);
-    s.m = 10;
-    check(&s, K);
-}
-
 /* Samples that bounds come from have some hundred rows: here they end within a third list. */
 static void test_cuda_search__a_bound_may_come_from_part_of_a_list(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 32, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 32, 0);
 
     (void)state;
-    s.n = 290 * NLIST;
-    s.nq = 2 * NQ;
-    check_kinds(NULL, s, 8, 100);
+    s.n = 290 * RIG_NLIST;
+    s.nq = 2 * RIG_NQ;
+    rig_check_kinds(NULL, s, 8, 100);
 }
 
 /* ---- how it is found ---- */
@@ -569,21 +320,21 @@ static void check_overflow(const struct rig_shape *shape, int k)
 
 static void test_cuda_search__candidates_that_find_no_room_change_nothing(void **state)
 {
-    struct rig_shape s = shape_of(KIND_SIFT, ELEM_U8, 128, 0);
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 0);
 
     (void)state;
     check_overflow(&s, 10);
     check_overflow(&s, K);
-    s.twist = awkward_queries;
+    s.twist = rig_awkward_queries;
     check_overflow(&s, 10);
-    s = shape_of(KIND_SIFT, ELEM_U8, 128, 32);
+    s = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 32);
     check_overflow(&s, 10);
     check_overflow(&s, K);
-    s = shape_of(KIND_SCALED, ELEM_F32, 96, 0);
+    s = rig_shape_of(KIND_SCALED, ELEM_F32, 96, 0);
     check_overflow(&s, 10);
     s.twist = half_in_one_list;
     check_overflow(&s, K);
-    s.twist = few_points;
+    s.twist = rig_few_points;
     s.n = 20000, s.nq = 300;
     check_overflow(&s, 10);
 }
@@ -594,7 +345,7 @@ static void test_cuda_search__tables_and_halves_change_nothing(void **state)
 
     (void)state;
     for (int i = 0; i < LENGTH(ms); i++) {
-        struct rig_shape shape = shape_of(KIND_SCALED, ELEM_F32, 128, ms[i]);
+        struct rig_shape shape = rig_shape_of(KIND_SCALED, ELEM_F32, 128, ms[i]);
         struct rig r;
 
         rig_open(&r, &shape);
@@ -617,7 +368,7 @@ static void test_cuda_search__tables_and_halves_change_nothing(void **state)
 static void test_cuda_search__little_memory_changes_nothing(void **state)
 {
     static const size_t bytes[] = {1, 1 << 20, 16 << 20};
-    struct rig_shape shape = shape_of(KIND_SIFT, ELEM_U8, 128, 0);
+    struct rig_shape shape = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 0);
 
     (void)state;
     for (int m = 0; m <= 32; m += 32) {
@@ -649,8 +400,8 @@ static void test_cuda_search__less_may_be_asked_than_was_reserved(void **state)
         {K_MAX, 1  },
         {10,    100},
     };
-    struct rig_shape shape = shape_of(KIND_SIFT, ELEM_U8, 64, 0);
-    struct search_desc s = {.nq = 4 * NQ, .k = K_MAX, .nprobe = NLIST};
+    struct rig_shape shape = rig_shape_of(KIND_SIFT, ELEM_U8, 64, 0);
+    struct search_desc s = {.nq = 4 * RIG_NQ, .k = K_MAX, .nprobe = RIG_NLIST};
     struct rig r;
 
     (void)state;
@@ -673,13 +424,13 @@ static void test_cuda_search__less_may_be_asked_than_was_reserved(void **state)
 static void test_cuda_search__any_nprobe_below_the_reserved_fits(void **state)
 {
     static const int nprobes[] = {1, 2, 3, 8, 9, 33, 47, 85, 96, 97, 128};
-    struct rig_shape shape = shape_of(KIND_SCALED, ELEM_F32, 32, 0);
+    struct rig_shape shape = rig_shape_of(KIND_SCALED, ELEM_F32, 32, 0);
     struct search_desc s = {.k = 10, .nprobe = 128};
     struct rig r;
 
     (void)state;
     shape.nlist = 1024;
-    shape.nq = s.nq = NQ;
+    shape.nq = s.nq = RIG_NQ;
     rig_open(&r, &shape);
     rig_reserve(&r, &s);
     for (int i = 0; i < LENGTH(nprobes); i++) {
@@ -699,13 +450,13 @@ static void test_cuda_search__few_of_many_lists_are_the_nearest(void **state)
 
     (void)state;
     for (int i = 0; i < LENGTH(ds); i++) {
-        struct rig_shape shape = shape_of(KIND_SCALED, ELEM_F32, ds[i], 0);
+        struct rig_shape shape = rig_shape_of(KIND_SCALED, ELEM_F32, ds[i], 0);
         struct rig r;
 
         shape.n = 20000;
         shape.nlist = 5000;
-        shape.nq = s.nq = SOME;
-        if (ds[i] == 33) shape.twist = awkward_queries;
+        shape.nq = s.nq = RIG_SOME;
+        if (ds[i] == 33) shape.twist = rig_awkward_queries;
         rig_open(&r, &shape);
         rig_reserve(&r, &s);
         for (int j = 0; j < LENGTH(nprobes); j++) {
@@ -718,8 +469,8 @@ static void test_cuda_search__few_of_many_lists_are_the_nearest(void **state)
 
 static void test_cuda_search__the_same_search_gives_the_same_bytes_each_time(void **state)
 {
-    struct rig_shape shape = shape_of(KIND_SIFT, ELEM_U8, 128, 0);
-    struct search_desc s = {.nq = NQ, .k = K, .nprobe = 32, .precomputed_tables = 1};
+    struct rig_shape shape = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 0);
+    struct search_desc s = {.nq = RIG_NQ, .k = K, .nprobe = 32, .precomputed_tables = 1};
 
     (void)state;
     for (int m = 0; m <= 32; m += 32) {
@@ -730,7 +481,7 @@ static void test_cuda_search__the_same_search_gives_the_same_bytes_each_time(voi
         rig_expect(&r, K, 32);
         rig_reserve(&r, &s);
         for (int again = 0; again < 10; again++) {
-            rig_check(&r, 0, NQ, K);
+            rig_check(&r, 0, RIG_NQ, K);
             rig_check(&r, again, again + 33, K);
         }
         rig_clear(&r);
@@ -774,7 +525,7 @@ static void check_scratch(const struct rig_shape *shape, const struct search_des
 
 static void test_cuda_search__scratch_taken_is_scratch_planned(void **state)
 {
-    struct rig_shape shape = shape_of(KIND_SIFT, ELEM_U8, 128, 0);
+    struct rig_shape shape = rig_shape_of(KIND_SIFT, ELEM_U8, 128, 0);
     struct search_desc s = {.k = 10, .nprobe = 32, .precomputed_tables = 1};
 
     (void)state;
@@ -797,24 +548,16 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__rows_kept_as_another_type),
     cmocka_unit_test(test_cuda_search__codes_of_every_shape),
     cmocka_unit_test(test_cuda_search__vectors_behind_a_transform),
-    cmocka_unit_test(test_cuda_search__values_that_break_low_precision),
     cmocka_unit_test(test_cuda_search__one_list_holds_half_of_all_vectors),
     cmocka_unit_test(test_cuda_search__lists_may_be_empty),
     cmocka_unit_test(test_cuda_search__the_lists_probed_may_hold_fewer_than_k),
     cmocka_unit_test(test_cuda_search__there_may_be_one_list),
     cmocka_unit_test(test_cuda_search__thousands_of_lists_are_probed),
-    cmocka_unit_test(test_cuda_search__all_distances_may_be_equal),
     cmocka_unit_test(test_cuda_search__a_call_takes_more_queries_than_a_grid_has_rows),
     cmocka_unit_test(test_cuda_search__every_k_is_answered),
     cmocka_unit_test(test_cuda_search__every_nprobe_is_answered),
     cmocka_unit_test(test_cuda_search__batches_of_any_size_have_the_same_answers),
     cmocka_unit_test(test_cuda_search__a_list_may_have_few_queries_or_hundreds),
-    cmocka_unit_test(test_cuda_search__odd_queries_leave_those_beside_them_alone),
-    cmocka_unit_test(test_cuda_search__queries_may_be_bytes_or_hardly_none),
-    cmocka_unit_test(test_cuda_search__norms_may_be_far_apart),
-    cmocka_unit_test(test_cuda_search__the_mean_may_be_far_larger_than_the_spread),
-    cmocka_unit_test(test_cuda_search__so_may_that_of_long_codes),
-    cmocka_unit_test(test_cuda_search__all_may_have_the_same_huge_value),
     cmocka_unit_test(test_cuda_search__a_bound_may_come_from_part_of_a_list),
     cmocka_unit_test(test_cuda_search__candidates_that_find_no_room_change_nothing),
     cmocka_unit_test(test_cuda_search__tables_and_halves_change_nothing),

@@ -220,29 +220,23 @@ static int make_scratch(struct scratch *s, struct cuda *cuda, const struct lists
     return 0;
 }
 
-/* The halves' array is there or not, as asked; what was there stays where memory runs out. */
-static int settle_halves(struct cuda *cuda, struct lists *l, int keep)
-{
-    if (!keep) array_free(cuda, &l->half);
-    if (!keep || l->half.ptr) return 0;
-    return array_new(cuda, &l->half, halves_bytes(l->n));
-}
-
 int cuda_lists_reserve(struct backend *b, struct lists *l, const struct search_desc *want)
 {
     struct cuda *cuda = cuda_of(b);
+    int halves = keeps_halves(&l->desc, want), rc;
     struct scratch *s;
-    int rc;
 
     if (!(s = (struct scratch *)mem_new(1, sizeof *s))) return ERR_NOMEM;
     s->want = *want;
     if ((rc = make_scratch(s, cuda, l)) < 0) goto out;
-    if ((rc = settle_halves(cuda, l, keeps_halves(&l->desc, want))) < 0) goto out;
-    s->scanned.d_half = (float *)l->half.ptr;
+    if (halves && !l->half.ptr && (rc = array_new(cuda, &l->half, halves_bytes(l->n))) < 0)
+        goto out;
+    s->scanned.d_half = halves ? (float *)l->half.ptr : NULL;
     if ((rc = coarse_make(cuda, &s->coarse, (const float *)l->coarse.ptr)) < 0) goto out;
     if ((rc = scanned_make(cuda, &s->scanned, l->n, l->desc.nlist)) < 0) goto out;
     if ((rc = CU(cudaStreamSynchronize(cuda->stream))) < 0) goto out;
     scratch_free(l->scratch, cuda);
+    if (!halves) array_free(cuda, &l->half); /* only now: the scratch before may have used them */
     l->scratch = s;
     s = NULL;
 out:

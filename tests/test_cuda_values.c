@@ -1,0 +1,209 @@
+/*
+ * Claims of lists_search about values: queries and rows that low precision cannot tell apart, ties, and what lies at
+ * the ends of a type. Answers are the CPU's, (distance, id) and to the bit, by every path, as test_cuda_search.c has
+ * it, and skipped where it is.
+ */
+#include <math.h>
+
+#include "tests/rig.h"
+#include "tests/testing.h"
+
+enum { K = 100 };
+
+static void test_cuda_values__values_that_break_low_precision(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < MADE_KINDS; kind++) {
+        struct rig_shape s = rig_shape_of(kind, ELEM_F32, 40, 0);
+
+        s.n = 50000;
+        s.nq = 300;
+        rig_check_shape(&s, K);
+        s.m = 10;
+        rig_check_shape(&s, K);
+    }
+}
+
+/* ---- ties ---- */
+
+static void one_point(struct rig *r)
+{
+    for (int64_t i = 1; i < r->s.n; i++)
+        rig_copy_row(rig_row(r->x, i, r), r->x, r);
+}
+
+static void test_cuda_values__all_distances_may_be_equal(void **state)
+{
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 48, 0);
+
+    (void)state;
+    s.n = 40000;
+    rig_check_kinds(one_point, s, 12, K);
+    rig_check_kinds(rig_few_points, s, 12, K);
+}
+
+static void test_cuda_values__odd_queries_leave_those_beside_them_alone(void **state)
+{
+    (void)state;
+    rig_check_kinds(rig_awkward_queries, rig_shape_of(KIND_SIFT, ELEM_U8, 64, 0), 16, K);
+}
+
+/* Values at the ends of what a byte holds. */
+static void ends_of_bytes(struct rig *r)
+{
+    static const float ends[] = {0, 255, 1, 254, -128, 127, -0.0f, 1};
+    int first = r->s.storage == ELEM_I8 ? 4 : 0, d = r->s.d;
+
+    for (int64_t i = 0; i < r->s.nq; i += 5)
+        for (int j = 0; j < d; j++)
+            rig_row(r->q, i, r)[j] = ends[first + (i / 5 + j) % 4];
+}
+
+/* The same, and one query that is just past them, or no whole number: then none is taken for bytes. */
+static void past_bytes(struct rig *r)
+{
+    ends_of_bytes(r);
+    rig_row(r->q, 7, r)[0] = r->s.storage == ELEM_I8 ? -129 : 256;
+}
+
+static void half_a_byte(struct rig *r)
+{
+    ends_of_bytes(r);
+    rig_row(r->q, r->s.nq - 1, r)[r->s.d - 1] = 0.5f;
+}
+
+static void test_cuda_values__queries_may_be_bytes_or_hardly_none(void **state)
+{
+    void (*twists[])(struct rig * r) = {ends_of_bytes, past_bytes, half_a_byte};
+
+    (void)state;
+    for (int i = 0; i < LENGTH(twists); i++) {
+        struct rig_shape s = rig_shape_of(KIND_SIFT, i % 2 ? ELEM_I8 : ELEM_U8, i ? 128 : 96, 0);
+
+        s.twist = twists[i];
+        s.nq = RIG_SOME;
+        rig_check_shape(&s, K);
+        s.elem = s.storage = i % 2 ? ELEM_U8 : ELEM_I8;
+        rig_check_shape(&s, 10);
+    }
+}
+
+/* A few rows a hundred thousand and 1e12 times as long as the others, a few as short. */
+static void outliers(struct rig *r)
+{
+    static const float factors[] = {1e5f, 1e-5f, 1e12f, 1e-12f, 0};
+
+    for (int64_t i = 17; i < r->s.n; i += 1999)
+        for (int j = 0; j < r->s.d; j++)
+            rig_row(r->x, i, r)[j] *= factors[i / 1999 % LENGTH(factors)];
+    for (int64_t i = 5; i < r->s.nq; i += 50)
+        for (int j = 0; j < r->s.d; j++)
+            rig_row(r->q, i, r)[j] *= factors[i / 50 % LENGTH(factors)];
+}
+
+static void test_cuda_values__norms_may_be_far_apart(void **state)
+{
+    struct rig_shape s = rig_shape_of(KIND_SCALED, ELEM_F32, 96, 0);
+
+    (void)state;
+    s.twist = outliers;
+    s.nq = RIG_SOME;
+    rig_check_shape(&s, K);
+    s.storage = ELEM_F16;
+    s.elem = ELEM_F16; /* which ends at 65504 */
+    rig_check_shape(&s, K);
+    s.elem = ELEM_F32;
+    s.m = 24;
+    rig_check_shape(&s, K);
+}
+
+static void move_from_zero(struct rig *r, float mean)
+{
+    for (int64_t i = 0; i < r->s.n * r->s.d; i++)
+        r->x[i] = mean + r->x[i] / 16;
+    for (int64_t i = 0; i < r->s.nq * r->s.d; i++)
+        r->q[i] = mean + r->q[i] / 16;
+    for (int64_t i = 0; i < r->s.nlist * r->s.d; i++)
+        r->c[i] = mean + r->c[i] / 16;
+}
+
+static void far_from_zero(struct rig *r)
+{
+    move_from_zero(r, 30000);
+}
+
+static void farther_from_zero(struct rig *r)
+{
+    move_from_zero(r, 4e6f);
+}
+
+static void test_cuda_values__the_mean_may_be_far_larger_than_the_spread(void **state)
+{
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_F32, 96, 0);
+
+    (void)state;
+    s.twist = far_from_zero;
+    s.nq = RIG_SOME;
+    rig_check_shape(&s, K);
+    s.storage = ELEM_F16;
+    rig_check_shape(&s, K);
+    s.m = 24;
+    rig_check_shape(&s, K);
+}
+
+/* 256 tables fit in no block: what codes stand for is looked at element by element. */
+static void test_cuda_values__so_may_that_of_long_codes(void **state)
+{
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_F32, 512, 256);
+
+    (void)state;
+    s.twist = farther_from_zero;
+    s.n = 4000;
+    s.nq = RIG_SOME;
+    rig_check_shape(&s, K);
+}
+
+/* Centred it is nothing; before, it is past what can be scaled. */
+static void same_huge_value(struct rig *r)
+{
+    for (int64_t i = 0; i < r->s.n; i++)
+        rig_row(r->x, i, r)[0] = 3e38f;
+    for (int64_t i = 0; i < r->s.nq; i++)
+        rig_row(r->q, i, r)[0] = 3e38f;
+    for (int64_t j = 0; j < r->s.nlist; j++)
+        rig_row(r->c, j, r)[0] = 3e38f;
+}
+
+static void test_cuda_values__all_may_have_the_same_huge_value(void **state)
+{
+    struct rig_shape s = rig_shape_of(MADE_GAUSS, ELEM_F32, 40, 0);
+
+    (void)state;
+    s.twist = same_huge_value;
+    s.nq = RIG_SOME;
+    rig_check_shape(&s, K);
+    s.m = 10;
+    rig_check_shape(&s, K);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_cuda_values__values_that_break_low_precision),
+    cmocka_unit_test(test_cuda_values__all_distances_may_be_equal),
+    cmocka_unit_test(test_cuda_values__odd_queries_leave_those_beside_them_alone),
+    cmocka_unit_test(test_cuda_values__queries_may_be_bytes_or_hardly_none),
+    cmocka_unit_test(test_cuda_values__norms_may_be_far_apart),
+    cmocka_unit_test(test_cuda_values__the_mean_may_be_far_larger_than_the_spread),
+    cmocka_unit_test(test_cuda_values__so_may_that_of_long_codes),
+    cmocka_unit_test(test_cuda_values__all_may_have_the_same_huge_value),
+};
+
+int main(int argc, char **argv)
+{
+    int failed;
+
+    if (testing_options(argc, argv) < 0) return 2;
+    if ((failed = rig_backends()) > 0) return failed;
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rig_backends_close();
+    return failed;
+}
