@@ -13,7 +13,7 @@
 # sections comes last. Exit 1 where anything failed. BUILD_DIR may come from another machine: its
 # libraries are then looked for in BUILD_DIR/lib. Other knobs: JOBS at a time (4), LIMIT seconds of
 # each (500), TESTS instead of the listed ones: a program, program:claims ("test_parity:*assign*"), or
-# program:claims:share, which is IVFBENCH_TEST_SHARE for those.
+# program:claims:share, which is IVFBENCH_TEST_SHARE (tests/testing.h) for those.
 set -u
 
 [ $# -ge 2 ] || {
@@ -33,9 +33,9 @@ export LIMIT="${LIMIT-500}"
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 
-# One program, or some of its claims, under "$TOOL": its log and a line of what became of it. For xargs, below.
+# One program, or some of its claims, under "$TOOL": its log, and a line of what became of it last. For xargs, below.
 cat >"$work/one" <<'END'
-build=$1 work=$2 name=$3
+build=$1 work=$2 out=$3 name=$4
 IFS=: read -r program claims share <<NAME
 $name
 NAME
@@ -52,7 +52,9 @@ case $rc in
 esac
 ! grep -q 'Running 0 test' "$work/$name.log" || word="FAILED (no such claim)"
 [ -x "$build/$program" ] || word="FAILED (not built)"
-echo "$name $(($(date +%s) - start)) s: $word" | tee "$work/$name.word"
+echo "$name $(($(date +%s) - start)) s: $word" | tee "$work/$name.word" >>"$work/$name.log"
+cat "$work/$name.word"
+cat "$work/$name.log" >>"$out" # as soon as it is known: the call may be stopped
 END
 
 # All device tests, or those of TESTS, under a tool, four at a time; fails where one failed.
@@ -60,16 +62,13 @@ run_tests() {
     section=$1
     export TOOL="$2"
     rm -f "$work"/*.log "$work"/*.word
+    : >"$out/$section.log"
     tests=${TESTS-$(cat "$build/gpu_tests")}
     set -f # claims have stars
     # shellcheck disable=SC2086 # a list of words
     set -- $tests
     set +f
-    printf '%s\n' "$@" | xargs -P "${JOBS-4}" -I NAME sh "$work/one" "$build" "$work" NAME
-    for name; do
-        cat "$work/$name.word"
-        cat "$work/$name.log"
-    done >"$out/$section.log" 2>&1
+    printf '%s\n' "$@" | xargs -P "${JOBS-4}" -I NAME sh "$work/one" "$build" "$work" "$out/$section.log" NAME
     grep -hE '^\[  (FAILED|SKIPPED)|^=+ (ERROR SUMMARY|RACECHECK SUMMARY)' "$out/$section.log" | sort | uniq -c
     for name; do
         grep -q ': OK$\|: SKIPPED$' "$work/$name.word" || return 1
@@ -100,9 +99,9 @@ claims_of() {
 # Ten times slower and more: a share of the cases that sweep over shapes, and the longest programs by claims.
 section_memcheck() {
     TESTS=${TESTS-"$(grep -v '^test_cuda_search$\|^test_cuda_values$' "$build/gpu_tests"
-        claims_of test_cuda_search 4
-        claims_of test_cuda_values 4)"} \
-        IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-15} IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
+        claims_of test_cuda_search 3+4
+        claims_of test_cuda_values 3+4)"} \
+        IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-3+15} IVFBENCH_TEST_BACKEND=cuda run_tests memcheck \
         "compute-sanitizer --tool memcheck --target-processes all --error-exitcode 99"
 }
 
@@ -110,12 +109,12 @@ racecheck="compute-sanitizer --tool racecheck --racecheck-report all --error-exi
 
 # A hundred times slower.
 section_racecheck() {
-    TESTS=${TESTS-"test_parity test_synthetic"} IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-25} \
+    TESTS=${TESTS-"test_parity test_synthetic"} IVFBENCH_TEST_SHARE=${IVFBENCH_TEST_SHARE-3+25} \
         IVFBENCH_TEST_BACKEND=cuda run_tests racecheck "$racecheck"
 }
 
 racesearch="test_parity_lists:*flat_search*:60 test_parity_lists:*pq_search*:60 test_parity_lists:*a_thousand*
-    test_parity_lists:*options*:11 test_cuda_values:*queries_may_be_bytes* test_cuda_search:*few_queries*:5"
+    test_parity_lists:*options*:12 test_cuda_values:*queries_may_be_bytes*:60 test_cuda_search:*few_queries*:5"
 
 # Without product_wgmma: of more tiles than its ring has stages racecheck reports what kernels/README.md shows to be false.
 section_racesearch() {

@@ -44,12 +44,18 @@ uint32_t testing_seed(void)
 
 int testing_left_out(void)
 {
-    enum { FIRST = 3 };
     static unsigned asked;
     const char *text = getenv("IVFBENCH_TEST_SHARE");
-    unsigned share = text && *text ? (unsigned)strtoul(text, NULL, 0) : 1, at = asked++;
+    char *end = NULL;
+    unsigned long at = asked++, first = 0, every;
 
-    return share > 1 && at >= FIRST && (at - FIRST) % share != 0;
+    if (!text || !*text) return 0;
+    every = strtoul(text, &end, 10);
+    if (*end == '+') {
+        first = every;
+        every = strtoul(end + 1, NULL, 10);
+    }
+    return every > 1 && at >= first && (at - first) % every != 0;
 }
 
 int64_t testing_every_failed_alloc(int (*call)(void *arg), void *arg)

@@ -63,9 +63,10 @@ uint32_t testing_seed(void);
 void *testing_array(int64_t n, size_t size);
 
 /*
- * For loops over many cases: nonzero but the first three times it is asked in a process, and every
- * $IVFBENCH_TEST_SHARE-th time after, so that tools which slow a program down a hundred times see
- * cases of all kinds, and all of a claim that has no more. Without that variable, never.
+ * For loops over many cases, so that tools which slow a program down a hundred times see cases of
+ * all kinds. With $IVFBENCH_TEST_SHARE "15" it is 0 the first time it is asked in a process and every
+ * 15th time after; with "3+15" the first three times, which is all of most claims, and every 15th
+ * of those after them. Without that variable, always.
  */
 int testing_left_out(void);
 
