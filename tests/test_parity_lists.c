@@ -15,6 +15,7 @@ struct shape {
     int d_in, d, m, threads; /* d_in: 0 without a transform */
     int64_t n, nlist, nq;
     vid first;
+    float mean; /* 0, or what the first dimensions of rows, queries and centroids are */
 };
 
 /* The same lists twice: of the backend, and as a reference has them. */
@@ -83,6 +84,13 @@ static void make_transform(struct rig *r)
     made_rows(MADE_GAUSS, testing_seed() + 6, 1, s->d, r->t.b);
 }
 
+static void set_mean(const struct shape *s, int64_t n, int d, float *x)
+{
+    for (int64_t i = 0; s->mean != 0 && i < n; i++)
+        for (int j = 0; j < 8 && j < d; j++)
+            x[i * d + j] = s->mean;
+}
+
 /* Rows and queries as given; a NaN or an infinity in some queries in the middle of a batch. */
 static void make_given(struct rig *r)
 {
@@ -93,8 +101,10 @@ static void make_given(struct rig *r)
     r->elem = testing_array(s->n * d, sizeof(float));
     r->given = testing_array(s->nq * d, sizeof *r->given);
     made_rows(s->kind, testing_seed() + 1, s->n, d, in);
+    set_mean(s, s->n, d, in);
     made_as(s->elem, in, s->n * d, r->elem);
     made_rows(s->kind, testing_seed() + 2, s->nq, d, r->given);
+    set_mean(s, s->nq, d, r->given);
     for (int64_t i = 5; i < s->nq; i += 17)
         r->given[i * d + i % d] = i % 2 ? NAN : INFINITY;
     apply(r, in, s->n, r->x);
@@ -116,6 +126,7 @@ static void rig_data(struct rig *r)
     if (s->d_in) make_transform(r);
     make_given(r);
     made_rows(s->kind, testing_seed() + 3, s->nlist, s->d, c);
+    set_mean(s, s->nlist, s->d, c);
     ref_assign(r->x, s->n, c, s->nlist, s->d, r->list);
     memcpy(stored, r->x, (size_t)(s->n * s->d) * sizeof *stored);
     made_as(s->storage, stored, s->n * s->d, elem);
@@ -367,6 +378,19 @@ static void test_parity_lists__a_thousand_queries_at_once(void **state)
     check(&s, 30);
 }
 
+/* In fp64 the sum of such a centroid and a codeword has few of the codeword's digits, or none. */
+static void test_parity_lists__codewords_may_be_lost_in_their_centroids(void **state)
+{
+    struct shape s = {.kind = MADE_GAUSS, .d = 40, .m = 10, .n = 3000, .nlist = 20, .nq = 70};
+
+    (void)state;
+    s.threads = 2;
+    for (s.mean = 1e14f; s.mean < 2e17f; s.mean *= 10)
+        check(&s, 10);
+    s.mean = 1e30f;
+    check(&s, 10);
+}
+
 /* MADE_CLUSTERS has a heap of half the vectors; lists around far points stay empty. */
 static void test_parity_lists__one_list_may_hold_half_of_all_and_others_nothing(void **state)
 {
@@ -570,6 +594,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_parity_lists__flat_search_is_exact_among_the_lists_probed),
     cmocka_unit_test(test_parity_lists__pq_search_is_exact_on_decoded_vectors),
     cmocka_unit_test(test_parity_lists__a_thousand_queries_at_once),
+    cmocka_unit_test(test_parity_lists__codewords_may_be_lost_in_their_centroids),
     cmocka_unit_test(test_parity_lists__one_list_may_hold_half_of_all_and_others_nothing),
     cmocka_unit_test(test_parity_lists__ids_past_32_bits_are_kept),
     cmocka_unit_test(test_parity_lists__a_row_with_a_nan_is_named_by_id),

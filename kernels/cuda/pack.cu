@@ -103,22 +103,25 @@ __global__ static void find_range(enum elem elem, const void *x, int64_t n, int 
 
 /*
  * The scale from the range. The centre is rounded to a grid of some hundredth of the range, so
- * that whole numbers less it are few-digit numbers still, which fp16 holds exactly.
+ * that whole numbers less it are few-digit numbers still, which fp16 holds exactly. Not where all are
+ * at one point, as of one list: beside its distance from the grid all rows would be far (product_far).
  */
 __global__ static void settle_space(int depth, float *centre, struct product_facts *facts)
 {
     __shared__ int exponent; /* range < 2^exponent */
+    __shared__ float range;
 
     if (threadIdx.x == 0) {
         exponent = 0;
-        if (facts->scale > 0) frexpf(facts->scale, &exponent);
+        range = facts->scale;
+        if (range > 0) frexpf(range, &exponent);
         exponent = max(-110, exponent);
         facts->scale = ldexpf(1, TOP_EXPONENT - exponent);
         /* the smallest fp32, in units of the scaled square */
         facts->resolution = ldexpf(1, 2 * (TOP_EXPONENT - exponent) - 149);
     }
     __syncthreads();
-    for (int j = (int)threadIdx.x; j < depth; j += THREADS) {
+    for (int j = (int)threadIdx.x; range > 0 && j < depth; j += THREADS) {
         float grid = ldexpf(1, exponent - 8), at = rintf(centre[j] / grid) * grid;
 
         centre[j] = isfinite(at) ? at : centre[j];

@@ -127,10 +127,28 @@ __global__ static void pack_books(struct stored lists, const struct product_fact
     atomicAdd(&facts->y_err, __int_as_float(tops[1]));
 }
 
-__global__ static void finish_books(struct scan_facts *facts)
+/*
+ * Lengths of the sums. A distance is that of the fp64 sum of centroid and codeword, which drops digits of
+ * the codeword that half and products have; the farther the centroids are from zero, the more.
+ */
+__global__ static void finish_books(const float *centre, int depth,
+                                    const struct product_facts *space, struct scan_facts *facts)
 {
-    facts->y_max = sqrtf(facts->y_max) * 1.001f;
-    facts->y_err = sqrtf(facts->y_err) * 1.001f + 0x1p-23f * facts->y_max;
+    __shared__ float square; /* of the centre, scaled */
+
+    if (threadIdx.x == 0) square = 0;
+    __syncthreads();
+    for (int j = (int)threadIdx.x; j < depth; j += THREADS) {
+        float at = centre[j] * space->scale;
+
+        atomicAdd(&square, at * at);
+    }
+    __syncthreads();
+    if (threadIdx.x) return;
+    float y_max = sqrtf(facts->y_max) * 1.001f, c_max = sqrtf(square) * 1.001f + space->col_max;
+
+    facts->y_max = y_max;
+    facts->y_err = sqrtf(facts->y_err) * 1.001f + 0x1p-23f * y_max + 0x1p-52f * (c_max + y_max);
 }
 
 /* |b|^2 / 2 + <c', b> of codeword b, scaled: its part of half. */
@@ -193,7 +211,8 @@ static int measure_codes(struct cuda *cuda, struct scanned *s, int64_t nlist)
     pack_books<<<(unsigned)s->lists.m, KSUB, 0, cuda->stream>>>(
         s->lists, s->space->d_facts, s->pitch, s->d_books, s->d_slice, s->space->depth, s->d_facts);
     if ((rc = cuda_launched(cuda, "pack_books")) < 0) return rc;
-    finish_books<<<1, 1, 0, cuda->stream>>>(s->d_facts);
+    finish_books<<<1, THREADS, 0, cuda->stream>>>(s->space->d_centre, s->space->depth,
+                                                  s->space->d_facts, s->d_facts);
     if ((rc = cuda_launched(cuda, "finish_books")) < 0 || !s->d_half) return rc;
     if ((rc = CU(cudaFuncSetAttribute(add_halves, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       (int)bytes))) < 0)

@@ -19,7 +19,7 @@
 /* What bounds the errors of e, on the device. */
 struct scan_facts {
     float y_max; /* |y| at most */
-    float y_err; /* |y - what fp16 makes of it| at most */
+    float y_err; /* |y - what fp16 makes of it| at most; of codes, and what c + r loses in fp64 */
 };
 
 enum { HALVES_PAD = 32 }; /* halves past the last that may be read, whatever they are */
