@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/file.h"
 #include "engine/base/fail.h"
 #include "engine/base/mem.h"
 #include "engine/base/text.h"
@@ -178,6 +179,16 @@ int dataset_unchanged(const struct dataset *ds)
     for (size_t i = 0; i < sizeof files / sizeof *files && rc == 0; i++)
         if (files[i]) rc = rowfile_unchanged(files[i]);
     return rc;
+}
+
+int dataset_spares(const struct dataset *ds, const char *path)
+{
+    const struct rowfile *files[] = {ds->base, ds->query, ds->learn, ds->truth};
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i] && file_same(files[i]->path, path))
+            return fail(ERR_INVALID, "%s: is read here; write to a file of another name", path);
+    return 0;
 }
 
 /* Compares base with what was promised, sets how many of its rows are used and whether these are

@@ -65,6 +65,8 @@ int dataset_open(struct dataset **out, const struct dataset_desc *desc);
 void dataset_close(struct dataset *ds); /* NULL is allowed; after its streams */
 const struct dataset_info *dataset_info(const struct dataset *ds);
 int dataset_unchanged(const struct dataset *ds); /* ERR_FORMAT: a file was written to meanwhile */
+/* ERR_INVALID, which says so, where writing to path would be writing over a file of the set. */
+int dataset_spares(const struct dataset *ds, const char *path);
 
 /*
  * d that name implies without any file ("SIFT10M": 128), 0 if it implies none; ERR_INVALID with

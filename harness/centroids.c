@@ -88,6 +88,13 @@ void centroids_path(struct text *out, const char *pattern, const char *index, in
     }
 }
 
+int centroids_can_be(const char *pattern)
+{
+    enum cell cell;
+
+    return rowwriter_cell(&cell, pattern, CELL_F32);
+}
+
 int centroids_write(const char *path, const float *c, int64_t nlist, int d)
 {
     struct rowwriter *w = NULL;

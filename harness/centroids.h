@@ -26,6 +26,9 @@ int centroids_look(struct centroids *out, const char *path);
    mem_free it. */
 int centroids_read(float **c, const char *path, int64_t nlist, int d);
 
+/* ERR_INVALID where no centroids can go to a file that pattern names. */
+int centroids_can_be(const char *pattern);
+
 /* Appends pattern with {index} and {seed} filled in. */
 void centroids_path(struct text *out, const char *pattern, const char *index, int64_t seed);
 

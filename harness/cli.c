@@ -28,10 +28,14 @@ static void catch_signal(int sig)
 void cli_catch_signals(void)
 {
     struct sigaction act = {.sa_handler = catch_signal}; /* no SA_RESTART: waits must wake up */
+    struct sigaction before;
 
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
+    /* a terminal that goes away; nohup's choice stays */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &act, NULL);
 }
 
 int interrupted(void)

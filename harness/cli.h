@@ -19,6 +19,7 @@ enum exit_code {
     EXIT_REGRESSION = 3,  /* a comparison found something worse */
     EXIT_NOTHING = 4,     /* a filter matched nothing */
     EXIT_ENVIRONMENT = 5, /* no device; database locked, unwritable, newer; disk full */
+    EXIT_SIGHUP = 129,
     EXIT_SIGINT = 130,
     EXIT_SIGTERM = 143
 };
@@ -89,7 +90,7 @@ int cli_terminal(int fd); /* a terminal that can move its cursor: not TERM=dumb 
 int cli_colour(int fd);   /* such a terminal, and NO_COLOR is not set */
 
 /*
- * From now on SIGINT and SIGTERM only set a flag: interrupted() gives the last of them or 0,
+ * From now on SIGINT, SIGTERM and SIGHUP only set a flag: interrupted() gives the last of them or 0,
  * interrupts() how many came.
  */
 void cli_catch_signals(void);

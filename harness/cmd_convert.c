@@ -1,6 +1,7 @@
 /* convert: a file of vectors or of true neighbours in another format. */
 #include <string.h>
 
+#include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/rowwriter.h"
 #include "harness/datawork.h"
@@ -23,7 +24,7 @@ static const char help[] =
 
 struct job {
     const char *in, *out, *part;
-    int64_t first, limit; /* limit 0: to the end */
+    int64_t first, limit; /* limit -1: to the end */
 };
 
 static int find_role(enum role *out, const char *part)
@@ -61,7 +62,8 @@ static int take_range(const struct job *job, const struct rowfile *in, int64_t *
     if (job->limit > left)
         return fail(ERR_INVALID, "--limit %lld: from row %lld on, %s has %lld rows",
                     (long long)job->limit, (long long)job->first, job->in, (long long)left);
-    *rows = job->limit ? job->limit : left;
+    if (job->limit == 0) return fail(ERR_INVALID, "--limit is from 1");
+    *rows = job->limit > 0 ? job->limit : left;
     return 0;
 }
 
@@ -96,6 +98,10 @@ static int convert(struct datawork *w, const struct job *job)
 
     if ((rc = open_in(&in, job)) < 0) goto out;
     if ((rc = take_range(job, in, &rows)) < 0) goto out;
+    if (file_same(job->in, job->out)) {
+        rc = fail(ERR_INVALID, "%s: IN and OUT are one file", job->out);
+        goto out;
+    }
     if ((rc = rowwriter_cell(&cell, job->out, in->cell)) < 0) goto out;
     w->writing = 1;
     if ((rc = rowwriter_create(&out, job->out, cell, rows, in->d)) < 0) goto out;
@@ -111,7 +117,7 @@ out:
 static int run(int argc, char **argv)
 {
     struct cli_list words = {0};
-    struct job job = {0};
+    struct job job = {.limit = -1};
     struct datawork w;
     int quiet = 0, rc;
     const struct cli_option options[] = {

@@ -78,7 +78,8 @@ static int run(int argc, char **argv)
         {0       }
     };
 
-    if (cli_parse(options, argc, argv, NULL) < 0 || find_format(format_name, &format) < 0)
+    if (cli_parse(options, argc, argv, NULL) < 0 || find_format(format_name, &format) < 0 ||
+        shelf_spares(&s, path) < 0)
         return cli_error(EXIT_USAGE);
     return export_to(&s, format, path);
 }

@@ -1,4 +1,5 @@
 /* gt: the true neighbours of queries by brute force, as a file. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,14 +39,30 @@ static const char help[] =
 struct job {
     struct dataset_desc data;
     const char *out, *backend;
-    int64_t k, limit, threads;
-    struct spec *spec; /* NULL: base and query were named; data points into it */
+    int64_t k, limit, threads; /* limit -1: not given */
+    struct spec *spec;         /* NULL: base and query were named; data points into it */
 };
 
 struct answers {
     float *dist; /* [nq][k], as ids */
     vid *ids;
 };
+
+/* A row that is nowhere is nobody's neighbour, and a truth that leaves it out one of other data. */
+static int check_finite(const struct block *x)
+{
+    const float *f32 = x->ptr;
+    const uint16_t *f16 = x->ptr;
+
+    for (int64_t i = 0; i < x->rows * x->d; i++) {
+        if (x->elem == ELEM_F32 ? isfinite(f32[i])
+                                : x->elem != ELEM_F16 || (f16[i] & 0x7C00) != 0x7C00)
+            continue;
+        return fail(ERR_FORMAT, "base vector %lld holds a NaN or an infinity",
+                    (long long)(x->first + i / x->d));
+    }
+    return 0;
+}
 
 static int search_blocks(struct datawork *w, struct dataset *ds, struct truth *t)
 {
@@ -57,6 +74,7 @@ static int search_blocks(struct datawork *w, struct dataset *ds, struct truth *t
 
     if ((rc = stream_open(&s, ds, PART_BASE, 0, info->n, step)) < 0) goto out;
     while ((more = stream_next(s, &x)) > 0) {
+        if ((rc = check_finite(&x)) < 0) goto out;
         if ((rc = truth_add(t, &x)) < 0) goto out;
         if ((rc = datawork_tell(w, "truth", x.first + x.rows, info->n)) < 0) goto out;
     }
@@ -111,13 +129,16 @@ out:
     return rc;
 }
 
-static int check(const struct job *job, const struct dataset_info *info)
+static int check(const struct job *job, const struct dataset *ds)
 {
+    const struct dataset_info *info = dataset_info(ds);
     enum cell cell;
+    int rc;
 
     if (job->k > info->n)
         return fail(ERR_INVALID, "-k %lld: there are %lld base vectors", (long long)job->k,
                     (long long)info->n);
+    if ((rc = dataset_spares(ds, job->out)) < 0) return rc;
     return rowwriter_cell(&cell, job->out, CELL_I64);
 }
 
@@ -129,7 +150,7 @@ static int find(struct datawork *w, const struct job *job)
     int rc;
 
     if ((rc = dataset_open(&ds, &job->data)) < 0) goto out;
-    if ((rc = check(job, dataset_info(ds))) < 0) goto out;
+    if ((rc = check(job, ds)) < 0) goto out;
     if ((rc = datawork_backend(w, &b, job->backend, (int)job->threads)) < 0) goto out;
     if ((rc = search(w, job, ds, b, &a)) < 0) goto out;
     w->writing = 1;
@@ -167,7 +188,8 @@ static int take_words(struct job *job, const struct cli_list *words)
         return fail(ERR_INVALID, "gt wants either one SPEC, or --base and --query");
     if (words->count == 1) rc = take_spec(job, words->v[0]);
     if (rc == 0 && !job->data.base && !job->spec) rc = fail(ERR_INVALID, "gt wants --base FILE");
-    if (job->limit) job->data.limit = job->limit;
+    if (job->limit == 0) return fail(ERR_INVALID, "--limit is from 1");
+    if (job->limit > 0) job->data.limit = job->limit;
     return rc;
 }
 
@@ -186,7 +208,7 @@ static void choose_blas(char **argv)
 static int run(int argc, char **argv)
 {
     struct cli_list words = {0};
-    struct job job = {.data = {.name = "gt"}, .k = 100};
+    struct job job = {.data = {.name = "gt"}, .k = 100, .limit = -1};
     struct datawork w;
     int quiet = 0, rc;
     const struct cli_option options[] = {

@@ -9,7 +9,8 @@ static const char exit_codes[] =
     "\n"
     "Exit codes: 0 done, skipped by rule or already finished; 1 a trial failed; 2 command line,\n"
     "spec or data file; 4 a filter matched nothing; 5 no device, or a database that\n"
-    "is locked, unwritable or of a newer version, or a full disk; 130, 143 interrupted.\n";
+    "is locked, unwritable or of a newer version, or a full disk;\n"
+    "129, 130, 143 interrupted.\n";
 
 static void overview(void)
 {

@@ -59,7 +59,7 @@ static int run(int argc, char **argv)
     };
     int code;
 
-    if (cli_parse(options, argc, argv, NULL) < 0) {
+    if (cli_parse(options, argc, argv, NULL) < 0 || shelf_spares(&s, path) < 0) {
         code = cli_error(EXIT_USAGE);
     } else if ((code = shelf_open(&s)) == EXIT_DONE) {
         code = write_report(&s, path ? path : "report.html");

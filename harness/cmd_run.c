@@ -327,8 +327,8 @@ const struct verb verb_run = {
         "\n"
         "Exit codes: 0 done, skipped by rule or already finished; 1 a trial failed; 2 an error in\n"
         "a spec, missing data, or nothing that this version or machine can run; 4 --only or\n"
-        "--rerun-failed matched nothing; 5 no such backend, database or disk; 130, 143 "
-        "interrupted.\n"
+        "--rerun-failed matched nothing; 5 no such backend, database or disk; "
+        "129, 130, 143 interrupted.\n"
         "\n"
         "Example: ivfbench run --db sift.db --out report experiments/quickstart.yaml\n",
     .run = run,

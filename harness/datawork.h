@@ -22,7 +22,7 @@ struct datawork {
     int no_backend;    /* what failed is opening one */
 };
 
-/* Catches SIGINT and SIGTERM from here on. */
+/* Catches SIGINT, SIGTERM and SIGHUP from here on. */
 void datawork_begin(struct datawork *w, int quiet);
 
 /* Opens the backend that --backend asks for, one of device_word's; threads: 0 for all. */

@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/mem.h"
+#include "harness/centroids.h"
 #include "harness/cli.h"
 #include "harness/worker.h"
 #include "results/export.h"
@@ -46,6 +48,38 @@ static int record_skipped(struct drive *d, const struct group *g)
     return 0;
 }
 
+/* Whether the file of centroids that the spec wants of the trial's index is there; a code. */
+static int has_centroids(const struct spec *spec, const struct trial *t)
+{
+    struct text path = {0};
+    int rc;
+
+    if (!spec->outputs_centroids) return 1;
+    centroids_path(&path, spec->outputs_centroids, t->index, t->seed);
+    if ((rc = text_failed(&path)) == 0) rc = access(text_get(&path), F_OK) == 0;
+    text_clear(&path);
+    return rc;
+}
+
+/* Whether the store has of a trial what the spec wants measured, and as often; a code. */
+static int is_finished(const struct drive *d, const struct trial *t)
+{
+    const struct plan *plan = d->run.plan;
+    int ten = t->k >= 10 && plan_truth_k(plan) >= 10, rc = has_centroids(plan->spec, t);
+    int64_t repeats = 0;
+    double value;
+
+    if (rc > 0 && plan->spec->repeat != SPEC_AUTO) {
+        rc = store_last_repeats(d->run.db, d->run.id, t->identity.hex, &repeats);
+        if (rc > 0) rc = repeats >= plan->spec->repeat;
+    }
+    if (rc > 0 && plan->spec->measure_recall)
+        rc = store_last_metric(d->run.db, d->run.id, t->identity.hex, "recall_1", &value);
+    if (rc > 0 && plan->spec->measure_intersection && ten)
+        rc = store_last_metric(d->run.db, d->run.id, t->identity.hex, "intersection_10", &value);
+    return rc > 0 ? store_finished(d->run.db, d->run.id, t->identity.hex) : rc;
+}
+
 /* A row of the export: the last attempt at a trial. Marks it if it came to nothing here. */
 static int mark_failed(void *arg, const struct export_row *row)
 {
@@ -72,22 +106,10 @@ static int select_failed(struct drive *d)
 
         if (d->state[i] == DRIVE_PENDING && (t->skip || !selected(d, t)))
             set_state(d, i, DRIVE_OUT);
+        if (rc < 0 || d->state[i] == DRIVE_PENDING || t->skip || !selected(d, t)) continue;
+        rc = is_finished(d, t); /* which makes it part of this run's result */
     }
     return rc < 0 ? rc : 0;
-}
-
-/* Whether the store has of a trial what the spec wants measured; a code. */
-static int is_finished(const struct drive *d, const struct trial *t)
-{
-    const struct plan *plan = d->run.plan;
-    int ten = t->k >= 10 && plan_truth_k(plan) >= 10, rc = 1;
-    double value;
-
-    if (plan->spec->measure_recall)
-        rc = store_last_metric(d->run.db, d->run.id, t->identity.hex, "recall_1", &value);
-    if (rc > 0 && plan->spec->measure_intersection && ten)
-        rc = store_last_metric(d->run.db, d->run.id, t->identity.hex, "intersection_10", &value);
-    return rc > 0 ? store_finished(d->run.db, d->run.id, t->identity.hex) : rc;
 }
 
 static int select_all(struct drive *d)

@@ -99,7 +99,7 @@ void plan_free(struct plan *p); /* NULL is allowed */
 /* What plan_load did not fail for, but people should know. Clear both with text_clear. */
 struct plan_words {
     struct text errors; /* of the spec, ready to print */
-    struct text note;   /* "dataset x: ...: not checked against data"; empty: it was opened */
+    struct text note; /* "dataset x: ...: not checked against data", or that a truth is not used */
 };
 
 /*

@@ -26,9 +26,11 @@ void publish_warn_no_gnuplot(const char *figure, const char *dir)
              dir, figure, figure);
 }
 
-static int add_word(void *arg, const char *key, const char *value)
+/* A word of the call that gives the same again; elsewhere nothing has failed before. */
+static int add_again(void *arg, const char *key, const char *value)
 {
     (void)key;
+    if (strcmp(value, "--rerun-failed") == 0) return 0;
     text_add(arg, " ");
     cli_add_word(arg, value);
     return text_failed(arg);
@@ -38,7 +40,7 @@ static void add_commands(struct text *out, const struct store_run *run)
 {
     struct text words = {0};
 
-    if (json_each(run->argv, add_word, &words) < 0) text_reset(&words);
+    if (json_each(run->argv, add_again, &words) < 0) text_reset(&words);
     if (strcmp(run->software.commit, "unknown") != 0)
         text_addf(out, "git checkout %s%s\n", run->software.commit,
                   run->software.dirty ? "  # and changes that were not committed" : "");

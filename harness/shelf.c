@@ -23,6 +23,17 @@ int shelf_open(struct shelf *s)
     return missing ? cli_error(EXIT_USAGE) : shelf_error(rc);
 }
 
+int shelf_spares(const struct shelf *s, const char *path)
+{
+    struct text db = {0};
+    int rc = cli_db_path(&db, s->db_option);
+
+    if (rc == 0 && path && file_same(text_get(&db), path))
+        rc = fail(ERR_INVALID, "%s: is the database; write to a file of another name", path);
+    text_clear(&db);
+    return rc;
+}
+
 int shelf_nothing(const struct shelf *s)
 {
     fail(ERR_INVALID, "no trial matches%s%s%s%s%s%s; `ivfbench export --format table` shows all",

@@ -29,6 +29,9 @@ struct shelf {
    another exit_code with the error said. s->db is closed by the caller in any case. */
 int shelf_open(struct shelf *s);
 
+/* ERR_INVALID where writing to path (NULL: nowhere) would be writing over the database. */
+int shelf_spares(const struct shelf *s, const char *path);
+
 /* The exit code for a failure of the store, which it says. */
 int shelf_error(int rc);
 

@@ -34,7 +34,7 @@ struct worker_end {
 };
 
 /*
- * Runs the job and waits, handing on what the worker tells to watch. SIGINT and SIGTERM are passed
+ * Runs the job and waits, handing on what the worker tells to watch. Signals are passed
  * on; a second one kills it. ERR_IO: the process could not be made.
  */
 int worker_run(const struct worker_job *job, const struct run_watch *watch, struct worker_end *end);

@@ -587,6 +587,18 @@ int store_last_metric(struct store *db, int64_t run, const char *identity, const
     return rc;
 }
 
+int store_last_repeats(struct store *db, int64_t run, const char *identity, int64_t *n)
+{
+    struct value key[] = {value_int(run), value_text(identity)}, what;
+    int64_t trial = 0;
+    int rc = sql_get_int(&db->sql, &trial, latest_ok, key, 2);
+
+    if (rc <= 0) return rc;
+    what = value_int(trial);
+    return sql_get_int(
+        &db->sql, n, "SELECT count(*) FROM sample WHERE trial = ?1 AND stage = 'search'", &what, 1);
+}
+
 int store_check(struct store *db)
 {
     struct sql *c = &db->sql;

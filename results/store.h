@@ -115,8 +115,6 @@ void store_abandon(struct store *db);
  * noted as part of the run's result, whose export and report show it. 0: none.
  */
 int store_finished(struct store *db, int64_t run, const char *identity);
-/* The latest run that measured a trial or found one finished; 0: there is none. */
-int store_latest_run(struct store *db, int64_t *run);
 
 /* The latest run that measured a trial or found one finished; 0: there is none. */
 int store_latest_run(struct store *db, int64_t *run);
@@ -124,6 +122,8 @@ int store_latest_run(struct store *db, int64_t *run);
 /* Metric of the latest ok trial of this identity on the run's machine and software: 1, 0 none. */
 int store_last_metric(struct store *db, int64_t run, const char *identity, const char *name,
                       double *value);
+/* *n: the timed passes of that trial; 1, 0 none. */
+int store_last_repeats(struct store *db, int64_t run, const char *identity, int64_t *n);
 
 /* integrity_check and foreign_key_check; ERR_FORMAT with the first fault. */
 int store_check(struct store *db);

@@ -2,6 +2,7 @@
 #include "tests/row_files.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "engine/base/file.h"
 #include "harness/cli.h"
@@ -22,9 +23,9 @@ static const char *generate(const char *format)
 
 static const char *in(const char *folder, const char *name)
 {
-    static char paths[8][1300];
+    static char paths[16][1300];
     static int next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 16];
 
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
@@ -187,6 +188,8 @@ static void test_data_verbs__slips_are_named(void **state)
     CHECK_SAID(EXIT_USAGE, "does not hold every f32 value", "convert", base, in(folder, "x.u8bin"));
     CHECK_SAID(EXIT_USAGE, "No such file", "convert", in(folder, "none.npy"), in(folder, "x.npy"));
     CHECK_SAID(EXIT_ENVIRONMENT, "No such file", "convert", base, in(folder, "nowhere/x.npy"));
+    CHECK_SAID(EXIT_USAGE, "--limit is from 1", "convert", base, in(folder, "x.npy"), "--limit",
+               "0");
     CHECK_SAID(EXIT_USAGE, "--part all", "convert", base, in(folder, "x.npy"), "--part", "all");
     CHECK_SAID(EXIT_USAGE, "gt wants -o FILE", "gt", "--base", base);
     CHECK_SAID(EXIT_USAGE, "either one SPEC, or --base", "gt", "-o", "x.ivecs");
@@ -203,6 +206,37 @@ static void test_data_verbs__slips_are_named(void **state)
     CHECK_SAID(EXIT_USAGE, "--format zip is not", "generate", "--n", "4", "--d", "4", "-o", folder,
                "--format", "zip");
     CHECK_SAID(EXIT_USAGE, "info wants a FILE", "info");
+}
+
+static void test_data_verbs__nothing_is_written_over_what_is_read(void **state)
+{
+    const char *folder = generate("npy"), *base = in(folder, "base.npy"),
+               *query = in(folder, "query.npy"), *link = in(folder, "link.npy");
+
+    (void)state;
+    unlink(link);
+    assert_int_equal(symlink(base, link), 0);
+    CHECK_SAID(EXIT_USAGE, "one file", "convert", base, base, "--limit", "10");
+    CHECK_SAID(EXIT_USAGE, "one file", "convert", base, link, "--limit", "10");
+    CHECK_SAID(EXIT_USAGE, "is read here", "gt", "--base", base, "--query", query, "-o", link);
+    CHECK_SAID(EXIT_USAGE, "is read here", "gt", "--base", base, "--query", query, "-o", query);
+    CHECK_SAID(EXIT_DONE, "500", "info", base);
+}
+
+static void test_data_verbs__no_truth_of_a_base_with_a_nan(void **state)
+{
+    const char *folder = generate("fbin"), *base = in(folder, "base.fbin");
+    const float nan = NAN;
+    FILE *f = fopen(base, "r+b");
+
+    (void)state;
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 8 + 4 * (417 * D + 3), SEEK_SET), 0);
+    assert_int_equal(fwrite(&nan, sizeof nan, 1, f), 1);
+    assert_int_equal(fclose(f), 0);
+    CHECK_SAID(EXIT_TRIAL, "base vector 417 holds", "gt", "--base", base, "--query",
+               in(folder, "query.fbin"), "-o", in(folder, "gt.ivecs"), "-k", "5");
+    assert_int_not_equal(access(in(folder, "gt.ivecs"), F_OK), 0);
 }
 
 static void test_data_verbs__info_sees_faults_and_goes_on(void **state)
@@ -228,6 +262,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_data_verbs__truth_of_a_spec_is_that_of_its_files),
         cmocka_unit_test(test_data_verbs__conversion_there_and_back_is_the_file),
         cmocka_unit_test(test_data_verbs__slips_are_named),
+        cmocka_unit_test(test_data_verbs__nothing_is_written_over_what_is_read),
+        cmocka_unit_test(test_data_verbs__no_truth_of_a_base_with_a_nan),
         cmocka_unit_test(test_data_verbs__info_sees_faults_and_goes_on),
     };
 

@@ -361,6 +361,74 @@ static void test_run__what_was_not_measured_is_not_finished(void **state)
     }
 }
 
+static void test_run__fewer_passes_than_asked_for_are_not_finished(void **state)
+{
+    static const char *const repeats[] = {"search.repeat=3", "search.repeat=7", "search.repeat=5"};
+    const char *db = program_file("passes.db"), *spec;
+    (void)state;
+
+    make_data();
+    spec = files_spec("passes.yaml");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(program("run", spec, "--db", db, "--set", repeats[i]), 0);
+        assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), i ? 4 : 2);
+    }
+}
+
+static void test_run__centroids_are_written_though_all_is_finished(void **state)
+{
+    const char *db = program_file("centroids.db"), *file = program_file("coarse.npy"), *spec;
+    (void)state;
+
+    make_data();
+    spec = files_spec("centroids.yaml");
+    assert_int_equal(program("run", spec, "--db", db), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(program("run", spec, "--db", db, "--set", "outputs.centroids=coarse.npy"),
+                         0);
+        assert_int_equal(access(file, F_OK), 0);
+        assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), 4);
+    }
+}
+
+static void test_run__nothing_is_written_over_what_is_read(void **state)
+{
+    static const char *const over[] = {"base.fvecs", "query.fvecs", "given.npy"};
+    const char *db = program_file("over.db"), *spec;
+    (void)state;
+
+    make_data();
+    spec = files_spec("over.yaml");
+    assert_int_equal(
+        program("convert", program_file("base.fvecs"), program_file("given.npy"), "--limit", "4"),
+        0);
+    for (int i = 0; i < 3; i++) {
+        char set[60];
+
+        snprintf(set, sizeof set, "outputs.centroids=%s", over[i]);
+        for (int check = 0; check < 2; check++) {
+            assert_int_equal(
+                check ? program("check", spec, "--set", set, "--set", "train.centroids=given.npy")
+                      : program("run", spec, "--db", db, "--set", set, "--set",
+                                "train.centroids=given.npy"),
+                2);
+            assert_non_null(strstr(program_err(), over[i]));
+        }
+    }
+    assert_int_equal(program("check", spec, "--set", "outputs.centroids=c.ivecs"), 2);
+}
+
+static void test_run__a_truth_of_more_vectors_is_left_out_aloud(void **state)
+{
+    const char *db = program_file("limit.db"), *spec;
+    (void)state;
+
+    make_data();
+    spec = files_spec("limit.yaml");
+    assert_int_equal(program("run", spec, "--db", db, "--set", "dataset.limit=300"), 0);
+    assert_non_null(strstr(program_err(), "truth.ivecs: is the truth of more than 300"));
+}
+
 /* As if all trials so far had had that recall. */
 static void pretend(const char *db, const char *recall_tie)
 {
@@ -433,6 +501,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row),
     cmocka_unit_test(test_run__where_nothing_failed_there_is_nothing_to_rerun),
     cmocka_unit_test(test_run__what_was_not_measured_is_not_finished),
+    cmocka_unit_test(test_run__fewer_passes_than_asked_for_are_not_finished),
+    cmocka_unit_test(test_run__centroids_are_written_though_all_is_finished),
+    cmocka_unit_test(test_run__nothing_is_written_over_what_is_read),
+    cmocka_unit_test(test_run__a_truth_of_more_vectors_is_left_out_aloud),
     cmocka_unit_test(test_run__recall_that_falls_with_nprobe_is_suspect),
     cmocka_unit_test(test_run__more_probes_may_have_been_measured_first),
     cmocka_unit_test(test_run__flat_may_not_fall_and_pq_only_by_noise),

@@ -81,6 +81,14 @@ static void test_verbs__a_filter_without_match_exits_with_4(void **state)
     CHECK_CALL(4, "no trial matches", "report --dataset x --db \"$DB\"");
 }
 
+static void test_verbs__nothing_is_written_over_the_database(void **state)
+{
+    (void)state;
+    CHECK_CALL(2, "is the database", "export --db \"$DB\" -o \"$DB\"");
+    CHECK_CALL(2, "is the database", "report --db \"$DB\" --out \"$DB\"");
+    CHECK_CALL(0, "", "db check --db \"$DB\"");
+}
+
 static void test_verbs__a_missing_database_exits_with_2_and_says_what_to_do(void **state)
 {
     (void)state;
@@ -120,6 +128,7 @@ static void test_verbs__db_check_tells_whole_from_foreign(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_verbs__export_has_four_formats),
     cmocka_unit_test(test_verbs__a_filter_without_match_exits_with_4),
+    cmocka_unit_test(test_verbs__nothing_is_written_over_the_database),
     cmocka_unit_test(test_verbs__a_missing_database_exits_with_2_and_says_what_to_do),
     cmocka_unit_test(test_verbs__without_gnuplot_plot_and_report_warn_and_exit_with_0),
     cmocka_unit_test(test_verbs__plot_refuses_what_it_cannot_draw),

@@ -238,6 +238,8 @@ static void test_worker__a_killed_worker_costs_only_its_trial(void **state)
     assert_int_equal(program("run", long_spec(), "--db", db, "--rerun-failed"), 0);
     assert_int_equal(program_count(db, "SELECT count(*) FROM trial"), TRIALS + failed);
     assert_int_equal(check_store(db), TRIALS);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM reuse WHERE run = 2"),
+                     TRIALS - failed);
 }
 
 static void test_worker__a_worker_killed_while_building_fails_its_group(void **state)
@@ -299,8 +301,10 @@ static void test_worker__termination_is_an_interrupt_of_its_own_code(void **stat
     (void)state;
 
     assert_int_equal(interrupt(db, SIGTERM, 300), 143);
+    assert_int_equal(interrupt(db, SIGHUP, 300), 129);
     assert_int_equal(program_worker(db), 0);
-    assert_int_equal(program_count(db, "SELECT exit FROM run"), 143);
+    assert_int_equal(program_count(db, "SELECT exit FROM run WHERE id = 1"), 143);
+    assert_int_equal(program_count(db, "SELECT exit FROM run WHERE id = 2"), 129);
     finish(db);
 }
 

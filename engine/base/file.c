@@ -126,6 +126,13 @@ out:
     return rc;
 }
 
+int file_same(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int file_put(const char *path, const char *text)
 {
     struct file *f;

@@ -22,6 +22,9 @@ void file_discard(struct file *f); /* nothing appears; NULL is allowed */
 /* The whole of a small file, NUL-terminated; free *out with mem_free. At most max bytes. */
 int file_read_all(char **out, int64_t *n, const char *path, int64_t max);
 
+/* 1 where both names are of one file that is there. */
+int file_same(const char *a, const char *b);
+
 /* text as a whole file, replacing what was there. */
 int file_put(const char *path, const char *text);
 
