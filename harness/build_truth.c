@@ -157,6 +157,17 @@ int build_truth_distances(struct build *b, const vid *ids, int k, int r, const f
     return 0;
 }
 
+int64_t build_truth_refuted(const struct build *b, const vid *ids, int k, const float *dist,
+                            int k_dist, int r, const float *kth)
+{
+    for (int64_t i = 0; i < b->data->nq; i++)
+        for (int j = 0; j < r && isfinite(kth[i]); j++)
+            if (dist[i * k_dist + j] < (1 - TOLERANCE) * kth[i] &&
+                !is_true(b, i, r, ids[i * k + j]))
+                return i;
+    return -1;
+}
+
 /*
  * Compares distances, not ids: of neighbours at the same distance either may come first. The
  * first query that disagrees is written to b->doubt.

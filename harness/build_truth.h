@@ -48,6 +48,13 @@ int build_truth_kth(struct build *b, int r, float *kth);
 int build_truth_distances(struct build *b, const vid *ids, int k, int r, const float *kth,
                           float *dist);
 
+/*
+ * The first query with an answer among its first r that is nearer than its r-th true neighbour and
+ * yet none of those, which no truth allows; -1: there is none. ids[nq][k]; dist[nq][k_dist].
+ */
+int64_t build_truth_refuted(const struct build *b, const vid *ids, int k, const float *dist,
+                            int k_dist, int r, const float *kth);
+
 #ifdef __cplusplus
 }
 #endif

@@ -78,6 +78,17 @@ static int stored_with_loss(const struct build *b, const struct trial *t)
            (t->storage != b->data->elem && t->storage != ELEM_F32);
 }
 
+static void doubt_truth(struct evaluation *e, int64_t query, int r)
+{
+    char why[120];
+
+    if (query < 0) return;
+    snprintf(why, sizeof why,
+             "truth lacks an answer to query %lld that is nearer than its neighbour %d",
+             (long long)query, r);
+    evaluation_doubt(e, why);
+}
+
 /* Recall by distance: an answer that ties with a true one counts. */
 static int recall_tie(struct evaluation *e, struct build *b, const struct trial *t,
                       const float *dist, const vid *ids)
@@ -95,6 +106,7 @@ static int recall_tie(struct evaluation *e, struct build *b, const struct trial 
         dist = e->dist;
         k = r;
     }
+    doubt_truth(e, build_truth_refuted(b, ids, t->k, dist, k, r, e->kth), r);
     put(e, "recall_tie", measure_recall_tie(dist, e->kth, b->data->nq, k, r, e->hits), NULL);
     return 0;
 }

@@ -318,6 +318,23 @@ static void test_run__shipped_truth_that_is_wrong_is_suspect(void **state)
     assert_non_null(strstr(program_text(db, "SELECT reason FROM trial"), "neighbour 4 of query 0"));
 }
 
+/* A few queries are checked beforehand; of the others a search may find what the truth lacks. */
+static void test_run__a_truth_that_lacks_what_is_found_is_suspect(void **state)
+{
+    const char *db = program_file("lacks.db"), *spec;
+    (void)state;
+
+    make_data();
+    truth[1][3] = truth[1][TRUE_K - 1];
+    spec = files_spec("lacks.yaml");
+    assert_int_equal(
+        program("run", spec, "--db", db, "--set", "index=[\"IVF4,Flat\",\"IVF4,PQ8\"]"), 0);
+    assert_int_equal(program_count(db, "SELECT count(*) FROM trial WHERE flags LIKE '%suspect%' AND"
+                                       " reason = 'truth lacks an answer to query 1 that is nearer"
+                                       " than its neighbour 10' AND nprobe = 4"),
+                     2);
+}
+
 static void test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row(void **state)
 {
     const char *db = program_file("nan.db"), *spec;
@@ -498,6 +515,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_run__what_comes_later_is_skipped_and_recorded),
     cmocka_unit_test(test_run__shipped_truth_that_is_right_is_believed),
     cmocka_unit_test(test_run__shipped_truth_that_is_wrong_is_suspect),
+    cmocka_unit_test(test_run__a_truth_that_lacks_what_is_found_is_suspect),
     cmocka_unit_test(test_run__a_nan_in_the_base_fails_the_trials_and_names_the_row),
     cmocka_unit_test(test_run__where_nothing_failed_there_is_nothing_to_rerun),
     cmocka_unit_test(test_run__what_was_not_measured_is_not_finished),
