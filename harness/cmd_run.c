@@ -1,6 +1,9 @@
 /* run: from specs to rows in the database, a table and, with --out, a report and pictures. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "engine/base/mem.h"
@@ -28,6 +31,7 @@ struct session {
     struct machine machine;
     struct text db_path, argv, set; /* argv, set: JSON arrays */
     struct store *db;
+    int alone; /* holds the database's lock of runs; -1: nobody can tell */
 };
 
 static void add_json_array(struct text *out, const char *const *v, int count)
@@ -262,6 +266,20 @@ static enum exit_code run_all(struct session *s, char **argv)
     return worst;
 }
 
+/*
+ * Two runs at once measure what both find unfinished twice, each in the way of the other. People may want that,
+ * on two GPUs; they should know. The lock is not one of SQLite's, and goes with this process however that ends.
+ */
+static void warn_of_another_run(struct session *s)
+{
+    s->alone = open(text_get(&s->db_path), O_RDONLY | O_CLOEXEC);
+    if (s->alone >= 0 && flock(s->alone, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+        !s->opt.quiet)
+        cli_warn("another run uses %s at the moment: trials that neither has finished are measured "
+                 "by both, and times disturb each other",
+                 text_get(&s->db_path));
+}
+
 static int open_session(struct session *s, int argc, char **argv)
 {
     int rc;
@@ -282,6 +300,7 @@ static void close_session(struct session *s)
     }
     mem_free(s->loaded);
     store_close(s->db);
+    if (s->alone >= 0) close(s->alone); /* after the store: it would drop SQLite's locks, too */
     machine_clear(&s->machine);
     text_clear(&s->db_path);
     text_clear(&s->argv);
@@ -292,7 +311,7 @@ static void close_session(struct session *s)
 
 static int run(int argc, char **argv)
 {
-    struct session s = {0};
+    struct session s = {.alone = -1};
     enum exit_code code;
 
     cli_catch_signals();
@@ -301,7 +320,10 @@ static int run(int argc, char **argv)
     else
         code = load_all(&s);
     if (code == EXIT_DONE && open_session(&s, argc, argv) < 0) code = cli_error(EXIT_ENVIRONMENT);
-    if (code == EXIT_DONE) code = run_all(&s, argv);
+    if (code == EXIT_DONE) {
+        warn_of_another_run(&s);
+        code = run_all(&s, argv);
+    }
     close_session(&s);
     return code;
 }

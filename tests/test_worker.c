@@ -216,6 +216,21 @@ static void test_worker__a_killed_parent_costs_nothing_finished(void **state)
     finish(db);
 }
 
+static void test_worker__two_runs_at_once_are_told(void **state)
+{
+    const char *db = program_file("two.db");
+    pid_t pid = program_start("run", long_spec(), "--db", db, "--set", "search.repeat=1000", NULL);
+    (void)state;
+
+    program_await_worker(db, 1);
+    program("run", long_spec(), "--db", db, "--only", "*,PQ4");
+    assert_non_null(strstr(program_err(), "another run uses"));
+    kill(pid, SIGINT);
+    program_wait(pid);
+    assert_int_equal(program("run", long_spec(), "--db", db), 0);
+    assert_null(strstr(program_err(), "another run uses"));
+}
+
 static void test_worker__a_killed_worker_costs_only_its_trial(void **state)
 {
     const char *db = program_file("worker.db");
@@ -413,6 +428,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_worker__stages_are_not_told_faster_than_anybody_looks),
     cmocka_unit_test(test_worker__an_unknown_line_is_refused),
     cmocka_unit_test(test_worker__a_killed_parent_costs_nothing_finished),
+    cmocka_unit_test(test_worker__two_runs_at_once_are_told),
     cmocka_unit_test(test_worker__a_killed_worker_costs_only_its_trial),
     cmocka_unit_test(test_worker__a_worker_killed_while_building_fails_its_group),
     cmocka_unit_test(test_worker__an_interrupt_is_recorded_and_gone_on_from),
