@@ -108,7 +108,14 @@ static void check_nprobe(const struct spec *s, struct diag *d)
                    (long long)least, (long long)nlist);
 }
 
-/* What is in train.centroids, which must be vectors of the data's dimensions. */
+static int any_has_nlist(const struct spec *s, int64_t nlist)
+{
+    for (int i = 0; i < s->index.count; i++)
+        if (factory_of(s->index.v[i]).nlist == nlist) return 1;
+    return 0;
+}
+
+/* What is in train.centroids, which must be vectors of the data's dimensions, and of use to a key. */
 static void check_centroids(const struct spec *s, const struct dataset_info *data,
                             struct centroids *out, struct diag *d)
 {
@@ -120,6 +127,10 @@ static void check_centroids(const struct spec *s, const struct dataset_info *dat
     else if (data->d && out->d != data->d)
         diag_error(d, place, "train.centroids: d = %d, but %s has d = %d", out->d, data->name,
                    data->d);
+    else if (!any_has_nlist(s, out->nlist))
+        diag_error(d, place,
+                   "train.centroids: holds %lld centroids, and no index has as many lists",
+                   (long long)out->nlist);
 }
 
 static int check(const struct spec *s, const struct dataset_info *data, struct centroids *centroids,

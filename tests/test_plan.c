@@ -350,6 +350,19 @@ static void test_plan__given_centroids_go_with_as_many_lists_and_no_transform(vo
     check_words("train.centroids: nowhere.npy: No such file");
 }
 
+static void test_plan__given_centroids_of_no_use_are_an_error(void **state)
+{
+    char text[1000];
+
+    (void)state;
+    snprintf(text, sizeof text,
+             HEAD "index: [\"IVF16,PQ8\", \"IVF128,Flat\"]\n"
+                  "search: {nprobe: 4}\ntrain: {centroids: %s}\n",
+             put_centroids(128, 1));
+    CHECK_FAILS(ERR_INVALID, "", make(text));
+    check_words("train.centroids: holds 64 centroids, and no index has as many lists");
+}
+
 /* ---- what is skipped ---- */
 
 /* The only trial of text is skipped, of that kind and in these words. */
@@ -589,6 +602,7 @@ int main(void)
         TEST(test_plan__identity_does_not_change_with_names_paths_and_order),
         TEST(test_plan__training_rows_can_be_chosen),
         TEST(test_plan__given_centroids_are_part_of_the_identity),
+        TEST(test_plan__given_centroids_of_no_use_are_an_error),
         TEST(test_plan__given_centroids_go_with_as_many_lists_and_no_transform),
         TEST(test_plan__what_comes_later_is_skipped_with_that_reason),
         TEST(test_plan__exclude_leaves_out_what_matches_all_of_an_entry),
