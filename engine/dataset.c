@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/base/file.h"
 #include "engine/base/fail.h"
+#include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/base/text.h"
 #include "engine/dataset_internal.h"

@@ -44,6 +44,19 @@ int rig_backends(void);
 void rig_backends_close(void);
 struct backend *rig_device(void);
 
+/* main of a program of such tests. */
+#define RIG_MAIN(tests)                                                                            \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        int failed;                                                                                \
+                                                                                                   \
+        if (testing_options(argc, argv) < 0) return 2;                                             \
+        if ((failed = rig_backends()) > 0) return failed;                                          \
+        failed = cmocka_run_group_tests(tests, NULL, NULL);                                        \
+        rig_backends_close();                                                                      \
+        return failed;                                                                             \
+    }
+
 /* 256 lists, 2,000 queries and as many rows as make 12 M values (6 M as codes), 200,000 at most. */
 enum { RIG_NLIST = 256, RIG_NQ = 2000, RIG_SOME = 500 };
 struct rig_shape rig_shape_of(int kind, enum elem elem, int d, int m);

@@ -569,13 +569,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_search__scratch_taken_is_scratch_planned),
 };
 
-int main(int argc, char **argv)
-{
-    int failed;
-
-    if (testing_options(argc, argv) < 0) return 2;
-    if ((failed = rig_backends()) > 0) return failed;
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    rig_backends_close();
-    return failed;
-}
+RIG_MAIN(tests)

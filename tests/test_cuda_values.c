@@ -197,13 +197,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_values__all_may_have_the_same_huge_value),
 };
 
-int main(int argc, char **argv)
-{
-    int failed;
-
-    if (testing_options(argc, argv) < 0) return 2;
-    if ((failed = rig_backends()) > 0) return failed;
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    rig_backends_close();
-    return failed;
-}
+RIG_MAIN(tests)

@@ -157,7 +157,8 @@ static __device__ void set_threshold(const struct thresholds &t, int64_t query, 
     float length = t.rows.d_length[query];
     float margin = product_margin(t.facts, t.rows.depth, length, t.rows.d_err[query]);
 
-    t.count[query] = 0; /* of a query whose scores say nothing it stays so */
+    t.count[query] =
+        0; /* a query whose scores say nothing is left to settle_found, which refuses it */
     t.threshold[query] = margin < INFINITY ? fmaxf(score - margin, 0) : INFINITY;
 }
 
