@@ -97,7 +97,7 @@ static int set_up(struct sql *c, int readonly)
         return fail(ERR_UNSUPPORTED,
                     "%s: the database has the older version %d; `ivfbench db check` migrates it",
                     c->path, rc);
-    if (readonly) return 0;
+    if (readonly) return sql_script(c, "PRAGMA query_only = ON");
     if ((rc = use_log(c)) < 0) return rc;
     rc = sql_script(c, rc ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
     return rc < 0 ? rc : migrate(c, schema_sql);
@@ -155,7 +155,9 @@ int store_open_readonly(struct store **out, const char *path)
         return fail(ERR_IO, "%s: no such database; `ivfbench run` makes it, --db names another",
                     path);
     if ((rc = check_no_single_byte(path)) < 0) return rc;
-    rc = open_as(out, path, SQLITE_OPEN_READONLY, 1);
+    /* Opened for writing, where that may be, since only such a connection takes the log away when
+       it is the last to close. */
+    rc = open_as(out, path, SQLITE_OPEN_READWRITE, 1);
     if (rc != ERR_IO) return rc;
 
     /* Where the folder may not be written the log's index cannot be made. With no log there is

@@ -26,8 +26,8 @@ struct store;
  */
 int store_open(struct store **out, const char *path);
 
-/* Changes nothing in the file. ERR_IO where there is none; ERR_UNSUPPORTED also for an older
-   version, which store_open would migrate. */
+/* Changes nothing of what the file says, and leaves nothing beside it. ERR_IO where there is none;
+   ERR_UNSUPPORTED also for an older version, which store_open would migrate. */
 int store_open_readonly(struct store **out, const char *path);
 void store_close(struct store *db); /* NULL is allowed; a trial not ended is as if never begun */
 
@@ -93,9 +93,9 @@ struct store_trial {
  * it is in the file (and nobody is locked out) until end writes it in one transaction, as the
  * next attempt of its identity. After an end of STATUS_OK the trial counts as finished. One that
  * did not run is begun and ended with STATUS_SKIPPED and a reason; the second such row of a
- * run and identity is not written. flags: words with commas between ("suspect,noisy,throttled"); reason,
- * flags: NULL if there is nothing to say. store_abandon: as if never begun. When end fails the
- * trial is abandoned. A metric that is NaN is kept as "not a number".
+ * run and identity is not written. flags: words with commas between ("suspect,noisy"); reason, flags:
+ * NULL if there is nothing to say. store_abandon: as if never begun. When end fails the trial is
+ * abandoned. A metric that is NaN is kept as "not a number".
  */
 int store_begin(struct store *db, const struct store_trial *trial);
 int store_phase(struct store *db, const char *name, int64_t wall_ns, int64_t device_ns /* -1 */,

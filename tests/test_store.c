@@ -491,6 +491,23 @@ static void test_store__reading_changes_nothing(void **state)
     store_close(db);
 }
 
+static void test_store__the_last_reader_leaves_nothing_beside_the_file(void **state)
+{
+    struct store *db = open_fresh();
+    char path[600], log[620];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s", store_sql(db)->path);
+    snprintf(log, sizeof log, "%s-wal", path);
+    fake_sweep(db);
+    store_close(db);
+    CHECK_OK(store_open_readonly(&db, path));
+    assert_true(count(db, "SELECT count(*) FROM trial") > 50);
+    assert_int_equal(access(log, F_OK), 0); /* the log is in use */
+    store_close(db);
+    assert_int_not_equal(access(log, F_OK), 0);
+}
+
 static void test_store__migrations_go_forward_and_leave_a_backup(void **state)
 {
     static const char v1[] = "\n-- migration 1\nCREATE TABLE a (x INTEGER) STRICT;\n";
@@ -561,6 +578,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_store__a_file_of_version_1_learns_of_clocks_and_keeps_its_trials),
     cmocka_unit_test(test_store__reading_what_is_not_there_says_how_to_make_it),
     cmocka_unit_test(test_store__reading_changes_nothing),
+    cmocka_unit_test(test_store__the_last_reader_leaves_nothing_beside_the_file),
     cmocka_unit_test(test_store__migrations_go_forward_and_leave_a_backup),
     cmocka_unit_test(test_store__opening_survives_every_failed_alloc),
 };
