@@ -58,8 +58,8 @@ struct dataset_info {
  * Opens and checks: files exist (ERR_IO), sizes fit whole rows, dimensions of first and sampled
  * rows agree (ERR_FORMAT names file, row and what is wrong), a layout's base has the rows its
  * name promises (ERR_FORMAT), limit <= rows (ERR_INVALID), truth has a row a query. Reads
- * little, whatever the size (but all of the truth where rows are left out). Content that is right
- * but not for us, such as an angular set: ERR_UNSUPPORTED.
+ * little, whatever the size (but all of the truth where rows are left out). ERR_UNSUPPORTED: it takes
+ * another build to read the files.
  */
 int dataset_open(struct dataset **out, const struct dataset_desc *desc);
 void dataset_close(struct dataset *ds); /* NULL is allowed; after its streams */

@@ -92,7 +92,7 @@ static int check_metric(const struct rowfile *f, hid_t file)
     H5Aclose(attribute);
     if (!strcasecmp(word, "euclidean") || !strcasecmp(word, "l2")) return 0;
     return fail(
-        ERR_UNSUPPORTED,
+        ERR_FORMAT,
         "%s: its distance is \"%s\", but this engine measures squared Euclidean distance: its "
         "truth would not hold%s",
         f->path, word,
@@ -154,7 +154,7 @@ static int take_type(struct rowfile *f, struct hdf5 *h, const char *set)
     if (type >= 0) H5Tclose(type);
     if (h->type >= 0) return 0;
     return fail(
-        ERR_UNSUPPORTED,
+        ERR_FORMAT,
         "%s: the type of `%s` is none of f32, f16, u8, i8 (vectors), i32, u32, i64 (ids); 64-bit "
         "floats: convert with h5py and x.astype('f4')",
         f->path, set);
@@ -170,7 +170,7 @@ static int take_shape(struct rowfile *f, struct hdf5 *h, const char *set)
     if (dims == 2)
         H5Sget_simple_extent_dims(space, shape, NULL);
     else
-        rc = fail(ERR_UNSUPPORTED, "%s: `%s` is an array of %d dimensions; rows by elements are 2",
+        rc = fail(ERR_FORMAT, "%s: `%s` is an array of %d dimensions; rows by elements are 2",
                   f->path, set, dims);
     if (space >= 0) H5Sclose(space);
     if (rc < 0) return rc;

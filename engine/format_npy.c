@@ -54,7 +54,7 @@ static int refuse_type(const struct rowfile *f, const char *descr, int n)
         why = "64-bit floats; convert with x.astype('<f4')";
     else if (n >= 2 && descr[1] == 'O')
         why = "Python objects, not numbers: rows of different lengths?";
-    return fail(ERR_UNSUPPORTED, "%s: dtype '%.*s': %s", f->path, n, descr, why);
+    return fail(ERR_FORMAT, "%s: dtype '%.*s': %s", f->path, n, descr, why);
 }
 
 static int take_type(struct rowfile *f, const char *dict)
@@ -64,7 +64,7 @@ static int take_type(struct rowfile *f, const char *dict)
 
     if (!at) return fail(ERR_FORMAT, "%s: its header names no dtype", f->path);
     if (*at != '\'')
-        return fail(ERR_UNSUPPORTED, "%s: a structured dtype, not an array of numbers", f->path);
+        return fail(ERR_FORMAT, "%s: a structured dtype, not an array of numbers", f->path);
     n = (int)strcspn(++at, "'");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (n != (int)strlen(types[i].descr) || memcmp(at, types[i].descr, (size_t)n)) continue;
@@ -80,7 +80,7 @@ static int take_order(const struct rowfile *f, const char *dict)
 
     if (at && !strncmp(at, "False", 5)) return 0;
     if (at && !strncmp(at, "True", 4))
-        return fail(ERR_UNSUPPORTED,
+        return fail(ERR_FORMAT,
                     "%s: stored column by column (fortran_order); save numpy.ascontiguousarray(x)",
                     f->path);
     return fail(ERR_FORMAT, "%s: its header does not say fortran_order", f->path);
@@ -106,8 +106,7 @@ static int take_shape(const struct rowfile *f, const char *dict, int64_t shape[2
         at += strspn(at, " ,");
     }
     if (dims == 2) return 0;
-    return fail(ERR_UNSUPPORTED, "%s: an array of %d dimensions; rows by elements are 2", f->path,
-                dims);
+    return fail(ERR_FORMAT, "%s: an array of %d dimensions; rows by elements are 2", f->path, dims);
 }
 
 /* *at = where the dictionary begins, *n = its length. */

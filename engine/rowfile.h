@@ -56,9 +56,9 @@ struct rowfile { /* an open file; to be read, not written */
 
 /*
  * Opens and checks: the name ends in a known format (ERR_INVALID), the file exists (ERR_IO), its
- * header makes sense, its size is what rows and d say, d is in 1 ... D_MAX, and sampled rows agree
- * (ERR_FORMAT names file and fault); ERR_UNSUPPORTED for content that is right but not for us.
- * Reads little.
+ * header makes sense, its size is what rows and d say, d is in 1 ... D_MAX, sampled rows agree, and
+ * it holds what the engine works on, not 64-bit floats or an angular set (ERR_FORMAT names file and
+ * fault); ERR_UNSUPPORTED where it takes another build to read it. Reads little.
  */
 int rowfile_open(struct rowfile **out, const char *path, enum role role);
 void rowfile_close(struct rowfile *f); /* NULL is allowed */

@@ -14,7 +14,7 @@ static int open_f32(struct rowfile **out, const char *path)
 
     if (rc < 0) return rc;
     if (f->cell != CELL_F32) {
-        rc = fail(ERR_UNSUPPORTED, "%s: holds %s, but centroids are f32", path, cell_name(f->cell));
+        rc = fail(ERR_FORMAT, "%s: holds %s, but centroids are f32", path, cell_name(f->cell));
         rowfile_close(f);
         return rc;
     }

@@ -19,7 +19,7 @@ struct centroids {
     struct hash content; /* of the whole file */
 };
 
-/* ERR_UNSUPPORTED where they are not f32; else as rowfile_open. */
+/* ERR_FORMAT where they are not f32; else as rowfile_open. */
 int centroids_look(struct centroids *out, const char *path);
 
 /* *c = [nlist][d], which the file must have (ERR_FORMAT), all finite (ERR_FORMAT names the row);

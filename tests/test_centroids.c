@@ -42,7 +42,7 @@ static void test_centroids__faults_are_named(void **state)
     CHECK_OK(centroids_write(path, some(), NLIST, D));
     CHECK_FAILS(ERR_FORMAT, "holds 5 centroids of d = 7, not 6 of 7",
                 centroids_read(&c, path, 6, 7));
-    CHECK_FAILS(ERR_UNSUPPORTED, "holds u8, but centroids are f32", centroids_look(&facts, bytes));
+    CHECK_FAILS(ERR_FORMAT, "holds u8, but centroids are f32", centroids_look(&facts, bytes));
     CHECK_FAILS(ERR_IO, "none.npy", centroids_look(&facts, at("none.npy")));
     CHECK_FAILS(ERR_INVALID, "does not hold every f32", centroids_write(bytes, some(), NLIST, D));
     memcpy(broken, some(), sizeof broken);

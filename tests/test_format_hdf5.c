@@ -131,9 +131,8 @@ static void test_format_hdf5__other_metrics_are_refused_with_the_reason(void **s
 
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        CHECK_FAILS(ERR_UNSUPPORTED, others[i],
-                    try_rows(make_set("m.hdf5", others[i], 1), ROLE_BASE));
-    CHECK_FAILS(ERR_UNSUPPORTED, "\"angular\", but this engine measures squared Euclidean",
+        CHECK_FAILS(ERR_FORMAT, others[i], try_rows(make_set("m.hdf5", others[i], 1), ROLE_BASE));
+    CHECK_FAILS(ERR_FORMAT, "\"angular\", but this engine measures squared Euclidean",
                 try_rows(make_set("m.hdf5", "angular", 0), ROLE_BASE));
     check_file(make_set("e.hdf5", "euclidean", 0), ROLE_BASE, CELL_F32, N, D, vectors(N));
     check_file(make_set("e.h5", NULL, 0), ROLE_BASE, CELL_F32, N, D, vectors(N));
@@ -155,9 +154,9 @@ static void test_format_hdf5__types_are_taken_or_refused(void **state)
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         check_file(make_one("t.hdf5", taken[i].type, 9, 4, some_bytes()), ROLE_BASE, taken[i].cell,
                    9, 4, some_bytes());
-    CHECK_FAILS(ERR_UNSUPPORTED, "x.astype('f4')",
+    CHECK_FAILS(ERR_FORMAT, "x.astype('f4')",
                 try_rows(make_one("t.hdf5", H5T_NATIVE_DOUBLE, 9, 4, some_bytes()), ROLE_BASE));
-    CHECK_FAILS(ERR_UNSUPPORTED, "`train` is none of f32",
+    CHECK_FAILS(ERR_FORMAT, "`train` is none of f32",
                 try_rows(make_one("t.hdf5", H5T_NATIVE_INT16, 9, 4, some_bytes()), ROLE_BASE));
 }
 

@@ -63,7 +63,7 @@ static void test_format_npy__what_is_not_ours_is_refused_with_the_reason(void **
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        CHECK_FAILS(ERR_UNSUPPORTED, cases[i].word,
+        CHECK_FAILS(ERR_FORMAT, cases[i].word,
                     try_rows(npy("a.npy", 1, cases[i].dict, 7 * 33 * 4), ROLE_BASE));
     CHECK_FAILS(ERR_UNSUPPORTED, "version 4.0",
                 try_rows(npy("a.npy", 4, DICT("<f4", "7, 33"), 924), ROLE_BASE));

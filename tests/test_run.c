@@ -435,6 +435,27 @@ static void test_run__nothing_is_written_over_what_is_read(void **state)
     assert_int_equal(program("check", spec, "--set", "outputs.centroids=c.ivecs"), 2);
 }
 
+/* What no ivfbench reads is an error to `check`; what is not here is not. */
+static void test_run__check_refuses_data_that_run_would(void **state)
+{
+    static const char before[] = "{'descr': '<f4', 'fortran_order': ";
+    const char *spec, *turned = program_file("turned.npy");
+    FILE *f;
+    (void)state;
+
+    make_data();
+    spec = files_spec("refused.yaml");
+    assert_int_equal(program("convert", program_file("base.fvecs"), turned), 0);
+    assert_non_null(f = fopen(turned, "r+b"));
+    assert_int_equal(fseek(f, 10 + sizeof before - 1, SEEK_SET), 0);
+    assert_int_equal(fwrite("True ", 5, 1, f), 1);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(program("check", spec, "--set", "dataset.base=turned.npy"), 1);
+    assert_non_null(strstr(program_err(), "numpy.ascontiguousarray"));
+    assert_int_equal(program("check", spec, "--set", "dataset.base=nowhere.npy"), 0);
+    assert_non_null(strstr(program_err(), "not checked against data"));
+}
+
 static void test_run__a_truth_of_more_vectors_is_left_out_aloud(void **state)
 {
     const char *db = program_file("limit.db"), *spec;
@@ -522,6 +543,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_run__fewer_passes_than_asked_for_are_not_finished),
     cmocka_unit_test(test_run__centroids_are_written_though_all_is_finished),
     cmocka_unit_test(test_run__nothing_is_written_over_what_is_read),
+    cmocka_unit_test(test_run__check_refuses_data_that_run_would),
     cmocka_unit_test(test_run__a_truth_of_more_vectors_is_left_out_aloud),
     cmocka_unit_test(test_run__recall_that_falls_with_nprobe_is_suspect),
     cmocka_unit_test(test_run__more_probes_may_have_been_measured_first),
