@@ -8,6 +8,7 @@
 #include "engine/base/mem.h"
 #include "harness/build.h"
 #include "harness/cli.h"
+#include "harness/contention.h"
 #include "harness/evaluate.h"
 #include "harness/timing.h"
 
@@ -28,6 +29,7 @@ struct search {
     struct search_desc reserved; /* k 0: nothing is */
     struct phase searching, evaluating;
     struct nvml_state clocks; /* the worse of right before and right after the timed passes */
+    double contended;         /* contention_share of the timed passes */
     struct evaluation evaluation;
 };
 
@@ -154,20 +156,20 @@ static int store_metrics(struct store *db, const struct evaluation *e, int64_t n
     return rc;
 }
 
-/* "suspect,noisy,throttled" of what is so; "" where nothing is. */
+static void add_flag(struct text *out, const char *word, int raised)
+{
+    if (raised) text_addf(out, "%s%s", out->len ? "," : "", word);
+}
+
+/* "suspect,noisy,contended,throttled" of what is so; "" where nothing is. */
 static void add_flags(struct text *out, const struct search *s)
 {
-    const struct {
-        const char *word;
-        int raised;
-    } flags[] = {
-        {"suspect", s->evaluation.doubt.len > 0                    },
-        {"noisy",   s->timed->n > 0 && timing_spread(s->timed->wall, s->timed->n) > 0.1},
-        {"throttled",         nvml_throttled(&s->clocks)                                             },
-    };
+    const struct samples *timed = s->timed;
 
-    for (int i = 0; i < 3; i++)
-        if (flags[i].raised) text_addf(out, "%s%s", out->len ? "," : "", flags[i].word);
+    add_flag(out, "suspect", s->evaluation.doubt.len > 0);
+    add_flag(out, "noisy", timed->n > 0 && timing_spread(timed->wall, timed->n) > 0.1);
+    add_flag(out, "contended", s->contended > 0.1);
+    add_flag(out, "throttled", nvml_throttled(&s->clocks));
 }
 
 static int store_clock_state(const struct search *s)
@@ -282,10 +284,29 @@ static void add_device_ns(struct phase *p, const struct samples *s)
         if (s->device[i] >= 0) p->device_ns += s->device[i];
 }
 
-/* The cold first pass, warm-up, then repeats, as long as timing.h wants more. */
+/* Repeats, as long as timing.h wants more, and what else went on meanwhile. */
+static int timed_passes(struct search *s, const struct trial *t)
+{
+    int64_t repeat = s->run->plan->spec->repeat;
+    struct contention from, to;
+    int rc;
+
+    s->clocks = nvml_read(s->b->nvml);
+    contention_read(&from);
+    while (timing_more(s->timed->wall, s->timed->n, repeat)) {
+        if ((rc = search_pass(s, t, s->timed)) < 0) return rc;
+        if ((rc = build_tell(s->b, "search", s->timed->n, 0)) < 0) return rc;
+    }
+    contention_read(&to);
+    s->contended = contention_share(&from, &to);
+    s->clocks = nvml_worse(s->clocks, nvml_read(s->b->nvml));
+    return 0;
+}
+
+/* The cold first pass, warm-up, then repeats. */
 static int search_passes(struct search *s, const struct trial *t)
 {
-    const struct spec *spec = s->run->plan->spec;
+    int64_t warmup = s->run->plan->spec->warmup;
     size_t bytes = (size_t)(s->b->data->nq * t->k) * sizeof *s->ids;
     int rc;
 
@@ -293,16 +314,11 @@ static int search_passes(struct search *s, const struct trial *t)
     phase_begin(&s->searching, "search", s->b->b);
     if ((rc = search_pass(s, t, s->warm)) < 0) return rc;
     memcpy(s->first_ids, s->ids, bytes);
-    while (timing_warming(s->warm->wall, s->warm->n, spec->warmup)) {
+    while (timing_warming(s->warm->wall, s->warm->n, warmup)) {
         if ((rc = search_pass(s, t, s->warm)) < 0) return rc;
         if ((rc = build_tell(s->b, "warm-up", s->warm->n, 0)) < 0) return rc;
     }
-    s->clocks = nvml_read(s->b->nvml);
-    while (timing_more(s->timed->wall, s->timed->n, spec->repeat)) {
-        if ((rc = search_pass(s, t, s->timed)) < 0) return rc;
-        if ((rc = build_tell(s->b, "search", s->timed->n, 0)) < 0) return rc;
-    }
-    s->clocks = nvml_worse(s->clocks, nvml_read(s->b->nvml));
+    if ((rc = timed_passes(s, t)) < 0) return rc;
     phase_end(&s->searching, s->b->b);
     add_device_ns(&s->searching, s->warm);
     add_device_ns(&s->searching, s->timed);
