@@ -4,6 +4,7 @@
  * it, and skipped where it is.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "tests/rig.h"
 #include "tests/testing.h"
@@ -186,6 +187,75 @@ static void test_cuda_values__all_may_have_the_same_huge_value(void **state)
     rig_check_shape(&s, K);
 }
 
+/* ---- time ---- */
+
+/* A query far from everything, and where floats are kept the last row. */
+static void strays(struct rig *r)
+{
+    for (int j = 0; j < r->s.d; j++) {
+        rig_row(r->q, 5, r)[j] = 1e6f * (float)(j + 1);
+        if (r->s.elem == ELEM_F32) rig_row(r->x, r->s.n - 1, r)[j] = -1e6f * (float)(j + 1);
+    }
+}
+
+/* Of all queries, the least of some searches: other programs may use the device, too. */
+static int64_t device_ns(struct rig *r, int path)
+{
+    struct search_desc s = {.nq = r->s.nq, .k = K, .nprobe = r->nprobe, .precomputed_tables = 1};
+    struct backend *b = rig_device();
+    int64_t ns, least = INT64_MAX;
+
+    rig_force(path, 0);
+    rig_reserve(r, &s);
+    for (int i = 0; i < 8; i++) {
+        CHECK_OK(b->ops->device_ns(b, &ns));
+        rig_check(r, 0, s.nq, K);
+        CHECK_OK(b->ops->device_ns(b, &ns));
+        if (ns < least) least = ns;
+    }
+    rig_force(-1, 0);
+    return least;
+}
+
+/* Where scores decide, a search is ten times as fast as a plain one and more. Answers alone would not
+   tell that it had become one. */
+static int is_plain(const struct rig_shape *s)
+{
+    int64_t own, plain;
+    struct rig r;
+
+    rig_open(&r, s);
+    rig_expect(&r, K, s->nlist < 128 ? (int)s->nlist : 128);
+    own = device_ns(&r, -1);
+    plain = device_ns(&r, 0);
+    print_message("%s%s: %.3f ms, plainly %.3f\n", r.text, s->twist ? " strays" : "",
+                  (double)own / 1e6, (double)plain / 1e6);
+    rig_clear(&r);
+    return own * 4 > plain;
+}
+
+static void test_cuda_values__what_scores_decide_is_not_searched_plainly(void **state)
+{
+    static void (*const twists[])(struct rig * r) = {NULL, strays};
+    int slow = 0;
+
+    (void)state;
+    if (getenv("IVFBENCH_TEST_SHARE")) skip(); /* under a tool, whose time this would be */
+    if (!rig_device()->ops->device_ns || !rig_force(-1, 0)) skip();
+    for (int m = 0; m <= 16; m += 16)
+        for (int floats = 0; floats < 2; floats++)
+            for (int i = 0; i < 3; i++) {
+                struct rig_shape s = floats ? rig_shape_of(KIND_SCALED, ELEM_F32, 64, m)
+                                            : rig_shape_of(KIND_SIFT, ELEM_U8, 64, m);
+
+                s.n = 50000;
+                s.nlist = i ? RIG_NLIST : 1;
+                s.twist = twists[i / 2];
+                slow += is_plain(&s);
+            }
+    assert_int_equal(slow, 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_values__values_that_break_low_precision),
     cmocka_unit_test(test_cuda_values__all_distances_may_be_equal),
@@ -195,6 +265,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_values__the_mean_may_be_far_larger_than_the_spread),
     cmocka_unit_test(test_cuda_values__so_may_that_of_long_codes),
     cmocka_unit_test(test_cuda_values__all_may_have_the_same_huge_value),
+    cmocka_unit_test(test_cuda_values__what_scores_decide_is_not_searched_plainly),
 };
 
 RIG_MAIN(tests)
