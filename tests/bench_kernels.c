@@ -74,6 +74,22 @@ static int search(struct bench *t, struct sets *sets)
     return bench_search(t, &sets->u8, size);
 }
 
+static int plain(struct bench *t, struct sets *sets)
+{
+    const struct bench_search_size size = {
+        .n = 10000000,
+        .nlist = 16384,
+        .nt = 1000000,
+        .k = 10,
+        .plainly = 1,
+        .indexes = {{.storage = ELEM_U8, .nprobes = {1, 8, 32, 128}},
+                    {.storage = ELEM_F32, .nprobes = {1, 8, 32, 128}},
+                    {.m = 32, .nprobes = {1, 8, 32, 128}}},
+    };
+
+    return bench_search(t, &sets->u8, size);
+}
+
 static int search1m(struct bench *t, struct sets *sets)
 {
     const struct bench_search_size size = {
@@ -175,6 +191,7 @@ static const struct section {
     {"search1m",    NULL,             search1m   },
     {"searchfloat", NULL,             searchfloat},
     {"crossover",   NULL,             crossover  },
+    {"plain",       NULL,             plain      },
     {"float",       NULL,             floats     },
     {"bytes",       NULL,             bytes      },
     {"add100m",     NULL,             add100m    },

@@ -167,8 +167,9 @@ static struct bench_work search_work(const struct search_job *job)
 
 static void name_line(const struct search_job *job, struct bench_job *line)
 {
-    static const char *const ways[] = {
-        [SEARCH_BY_QUERY] = ", by query", [SEARCH_BY_LIST] = ", by list"};
+    static const char *const ways[] = {[SEARCH_PLAINLY] = ", plainly",
+                                       [SEARCH_BY_QUERY] = ", by query",
+                                       [SEARCH_BY_LIST] = ", by list"};
     size_t cap = sizeof line->name;
     char key[32];
     int at;
@@ -217,18 +218,32 @@ static int measure_batches(struct search_job *job, int nprobe)
     return rc;
 }
 
+/* From here on. */
+static void take_path(struct search_job *job, enum search_path path)
+{
+    job->path = path;
+    cuda_search_force(job->t->b, path, 0);
+}
+
+static int has_paths(const struct search_job *job)
+{
+    const char *backend = job->t->b->ops->name;
+
+    if (cuda_search_force && strcmp(backend, "cuda") == 0) return 1;
+    bench_say("    %s has one way of searching", backend);
+    return 0;
+}
+
 /* Batches of a size, by query and by list. */
 static int measure_both(struct search_job *job, int64_t batch, int nprobe)
 {
-    struct backend *b = job->t->b;
     int rc = 0;
 
-    for (job->path = SEARCH_BY_QUERY; job->path <= SEARCH_BY_LIST && rc == 0; job->path++) {
-        cuda_search_force(b, job->path, 0);
+    for (int path = SEARCH_BY_QUERY; path <= SEARCH_BY_LIST && rc == 0; path++) {
+        take_path(job, path);
         rc = measure(job, batch, smaller(WAYS_BATCHES, job->set->nq / batch), nprobe);
     }
-    job->path = SEARCH_AUTO;
-    cuda_search_force(b, SEARCH_AUTO, 0);
+    take_path(job, SEARCH_AUTO);
     return rc;
 }
 
@@ -236,13 +251,9 @@ static int measure_both(struct search_job *job, int64_t batch, int nprobe)
 static int measure_ways(struct search_job *job)
 {
     static const int nprobes[] = {1, 8, 32, 128, 1024};
-    const char *backend = job->t->b->ops->name;
     int rc = 0;
 
-    if (!cuda_search_force || strcmp(backend, "cuda") != 0) {
-        bench_say("    %s has one way of searching", backend);
-        return 0;
-    }
+    if (!has_paths(job)) return 0;
     for (int i = 0; i < 5; i++)
         for (int64_t batch = 1; batch <= job->set->nq && rc == 0; batch *= 2) {
             double each = (double)batch * nprobes[i] / (double)job->desc.nlist;
@@ -280,6 +291,8 @@ int bench_search(struct bench *t, struct bench_set *set, struct bench_search_siz
     int64_t nq = bench_scaled(t, QUERIES, 16);
     int rc;
 
+    if (size.plainly && !has_paths(&job)) return 0;
+    if (size.plainly) take_path(&job, SEARCH_PLAINLY);
     job.desc = (struct ivf_desc){.d = set->d,
                                  .nlist = bench_scaled(t, size.nlist, 16),
                                  .n = bench_scaled(t, size.n, 1000),
@@ -294,6 +307,7 @@ int bench_search(struct bench *t, struct bench_set *set, struct bench_search_siz
          i < BENCH_INDEXES && (size.indexes[i].nprobes[0] || size.indexes[i].ways) && rc == 0; i++)
         rc = search_one(&job, size.indexes + i, bench_scaled(t, size.nt, 1000));
 out:
+    if (size.plainly) take_path(&job, SEARCH_AUTO);
     job_clear(&job);
     return rc;
 }

@@ -57,6 +57,7 @@ struct bench_searched {
 struct bench_search_size {
     int64_t n, nlist, nt;
     int k;
+    int plainly; /* exact distances alone, as what nothing helps is searched */
     struct bench_searched indexes[BENCH_INDEXES];
 };
 int bench_search(struct bench *t, struct bench_set *set, struct bench_search_size size);

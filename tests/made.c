@@ -14,6 +14,7 @@
  * to be beside something that is linked anyhow: a weak name fetches nothing.
  */
 #pragma weak cuda_search_force
+#pragma weak cuda_search_left
 
 const char *made_name(enum made_kind kind)
 {
@@ -182,6 +183,11 @@ int made_search_path(struct backend *b, int path, int cap)
     if (!cuda_search_force || strcmp(b->ops->name, "cuda") != 0) return 0;
     cuda_search_force(b, path, cap);
     return 1;
+}
+
+int made_search_left(struct backend *b, struct lists *l, int32_t *walked, int32_t *plain)
+{
+    return cuda_search_left(b, l, walked, plain);
 }
 
 int made_missing(void)

@@ -45,6 +45,9 @@ int made_on_cpu(void); /* whether it is the CPU's */
  */
 int made_search_path(struct backend *b, int path, int cap);
 
+/* cuda_search_left of kernels/cuda/search.h, where made_search_path has a choice. */
+int made_search_left(struct backend *b, struct lists *l, int32_t *walked, int32_t *plain);
+
 /*
  * The program's main where tests use made_backend: as TESTING_MAIN but that, where this machine or
  * this build has no such backend, it says so and exits with 77, which ctest shows as skipped.

@@ -4,7 +4,6 @@
  * it, and skipped where it is.
  */
 #include <math.h>
-#include <stdlib.h>
 
 #include "tests/rig.h"
 #include "tests/testing.h"
@@ -118,6 +117,33 @@ static void test_cuda_values__norms_may_be_far_apart(void **state)
     rig_check_shape(&s, K);
 }
 
+/* Rows and queries of all lengths up to where they are far from the others, and past that. */
+static void ever_longer(struct rig *r)
+{
+    for (int64_t i = 0; i < r->s.n; i += 3)
+        for (int j = 0; j < r->s.d; j++)
+            rig_row(r->x, i, r)[j] *= (float)(2 + i % 37);
+    for (int64_t i = 0; i < r->s.nq; i++)
+        for (int j = 0; j < r->s.d; j++)
+            rig_row(r->q, i, r)[j] *= (float)(1 + i % 25);
+}
+
+static void test_cuda_values__norms_may_differ_by_any_factor(void **state)
+{
+    struct rig_shape s = rig_shape_of(KIND_SCALED, ELEM_F32, 64, 0);
+
+    (void)state;
+    s.twist = ever_longer;
+    s.nq = RIG_SOME;
+    rig_check_shape(&s, K);
+    s.nlist = 16; /* whose centroids are nearer to each other than to rows */
+    rig_check_shape(&s, K);
+    s.twist = outliers;
+    rig_check_shape(&s, K);
+    s.nlist = 2;
+    rig_check_shape(&s, K);
+}
+
 static void move_from_zero(struct rig *r, float mean)
 {
     for (int64_t i = 0; i < r->s.n * r->s.d; i++)
@@ -187,7 +213,7 @@ static void test_cuda_values__all_may_have_the_same_huge_value(void **state)
     rig_check_shape(&s, K);
 }
 
-/* ---- time ---- */
+/* ---- what scores cannot decide ---- */
 
 /* A query far from everything, and where floats are kept the last row. */
 static void strays(struct rig *r)
@@ -198,62 +224,48 @@ static void strays(struct rig *r)
     }
 }
 
-/* Of all queries, the least of some searches: other programs may use the device, too. */
-static int64_t device_ns(struct rig *r, int path)
+/* Answers do not tell how they were found: a stray vector must not have all queries searched plainly. */
+static void check_left(const struct rig_shape *s, int most)
 {
-    struct search_desc s = {.nq = r->s.nq, .k = K, .nprobe = r->nprobe, .precomputed_tables = 1};
-    struct backend *b = rig_device();
-    int64_t ns, least = INT64_MAX;
-
-    rig_force(path, 0);
-    rig_reserve(r, &s);
-    for (int i = 0; i < 8; i++) {
-        CHECK_OK(b->ops->device_ns(b, &ns));
-        rig_check(r, 0, s.nq, K);
-        CHECK_OK(b->ops->device_ns(b, &ns));
-        if (ns < least) least = ns;
-    }
-    rig_force(-1, 0);
-    return least;
-}
-
-/* Where scores decide, a search is ten times as fast as a plain one and more. Answers alone would not
-   tell that it had become one. */
-static int is_plain(const struct rig_shape *s)
-{
-    int64_t own, plain;
+    struct search_desc want = {.nq = s->nq, .k = K, .precomputed_tables = 1};
     struct rig r;
 
+    want.nprobe = s->nlist < 128 ? (int)s->nlist : 128;
     rig_open(&r, s);
-    rig_expect(&r, K, s->nlist < 128 ? (int)s->nlist : 128);
-    own = device_ns(&r, -1);
-    plain = device_ns(&r, 0);
-    print_message("%s%s: %.3f ms, plainly %.3f\n", r.text, s->twist ? " strays" : "",
-                  (double)own / 1e6, (double)plain / 1e6);
+    rig_expect(&r, K, want.nprobe);
+    for (int path = 1; path <= 2; path++) {
+        int32_t walked, plain;
+
+        rig_force(path, 0);
+        rig_reserve(&r, &want);
+        rig_check(&r, 0, s->nq, K);
+        CHECK_OK(made_search_left(rig_device(), r.got, &walked, &plain));
+        if (walked > most || plain > most)
+            fail_msg("%s, path %d: %d queries walked after a scan, %d were searched plainly",
+                     r.text, path, walked, plain);
+    }
+    rig_force(-1, 0);
     rig_clear(&r);
-    return own * 4 > plain;
 }
 
-static void test_cuda_values__what_scores_decide_is_not_searched_plainly(void **state)
+static void test_cuda_values__what_scores_can_decide_is_left_to_them(void **state)
 {
-    static void (*const twists[])(struct rig * r) = {NULL, strays};
-    int slow = 0;
-
     (void)state;
-    if (getenv("IVFBENCH_TEST_SHARE")) skip(); /* under a tool, whose time this would be */
-    if (!rig_device()->ops->device_ns || !rig_force(-1, 0)) skip();
+    if (!rig_force(-1, 0)) skip();
     for (int m = 0; m <= 16; m += 16)
         for (int floats = 0; floats < 2; floats++)
-            for (int i = 0; i < 3; i++) {
+            for (int nlist = 1; nlist <= RIG_NLIST; nlist += RIG_NLIST - 1) {
                 struct rig_shape s = floats ? rig_shape_of(KIND_SCALED, ELEM_F32, 64, m)
                                             : rig_shape_of(KIND_SIFT, ELEM_U8, 64, m);
 
+                if (testing_left_out()) continue;
                 s.n = 50000;
-                s.nlist = i ? RIG_NLIST : 1;
-                s.twist = twists[i / 2];
-                slow += is_plain(&s);
+                s.nq = RIG_SOME;
+                s.nlist = nlist;
+                check_left(&s, 0);
+                s.twist = strays;
+                if (nlist > 1) check_left(&s, 1);
             }
-    assert_int_equal(slow, 0);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -262,10 +274,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_values__odd_queries_leave_those_beside_them_alone),
     cmocka_unit_test(test_cuda_values__queries_may_be_bytes_or_hardly_none),
     cmocka_unit_test(test_cuda_values__norms_may_be_far_apart),
+    cmocka_unit_test(test_cuda_values__norms_may_differ_by_any_factor),
     cmocka_unit_test(test_cuda_values__the_mean_may_be_far_larger_than_the_spread),
     cmocka_unit_test(test_cuda_values__so_may_that_of_long_codes),
     cmocka_unit_test(test_cuda_values__all_may_have_the_same_huge_value),
-    cmocka_unit_test(test_cuda_values__what_scores_decide_is_not_searched_plainly),
+    cmocka_unit_test(test_cuda_values__what_scores_can_decide_is_left_to_them),
 };
 
 RIG_MAIN(tests)

@@ -146,8 +146,8 @@ __global__ static void set_bounds(__grid_constant__ const struct bound_task t)
 
     if (query >= t.n) return;
     float length = t.rows.d_length[query];
-    float margin =
-        e_margin(t.space, t.facts, t.depth, length, t.rows.d_err[query], t.codes, t.float16);
+    struct e_margins m =
+        e_margins_of(t.space, t.facts, t.depth, length, t.rows.d_err[query], t.codes, t.float16);
     const float *e = t.sample.d_e + query * rows;
     float last = rows <= 512    ? kth_at_most<16>(e, rows, t.c.k)
                  : rows <= 1024 ? kth_at_most<32>(e, rows, t.c.k)
@@ -157,11 +157,11 @@ __global__ static void set_bounds(__grid_constant__ const struct bound_task t)
 
     for (int i = (int)(threadIdx.x % 32); t.codes && i < t.nprobe; i += 32)
         past |= e_is_past(t.probe[query * t.nprobe + i], t.near[query * t.nprobe + i]);
-    past = __any_sync(WARP_ALL, past) || !(margin < INFINITY) || !(most < INFINITY);
+    if (last < INFINITY) most = fminf(whole_is(t.whole) ? last : e_within(m, last), most);
+    past = __any_sync(WARP_ALL, past) || !(m.near < INFINITY) || !(most < INFINITY);
     if (threadIdx.x % 32) return;
     t.c.d_count[query] = past ? t.c.cap + 1 : 0;
-    if (whole_is(t.whole)) margin = 0; /* e are exact */
-    t.c.d_tau[query] = past ? -INFINITY : last < INFINITY ? fminf(last + margin, most) : most;
+    t.c.d_tau[query] = past ? -INFINITY : most;
 }
 
 int bound_queries(struct cuda *cuda, const struct scanned *s, const struct queries *q,

@@ -37,11 +37,11 @@ struct answer_task {
     int32_t *again, *any;
 };
 
-__device__ static float margin_of(const struct answer_task &t, int64_t query)
+__device__ static struct e_margins margins_of(const struct answer_task &t, int64_t query)
 {
-    if (whole_is(t.c.whole)) return 0;
-    return e_margin(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
-                    t.lists.m > 0, t.float16);
+    if (whole_is(t.c.whole)) return {0, 0, INFINITY};
+    return e_margins_of(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
+                        t.lists.m > 0, t.float16);
 }
 
 /* ---- what is near enough ---- */
@@ -97,9 +97,9 @@ __device__ __forceinline__ uint32_t enough_of(int k)
 }
 
 /* The bits of the last e that may be an answer's; FARTHEST where the margin is no number, too. */
-__device__ __forceinline__ uint32_t last_of(uint32_t kth, float margin)
+__device__ __forceinline__ uint32_t last_of(uint32_t kth, const struct e_margins &margins)
 {
-    float last = __uint_as_float(kth) + margin;
+    float last = e_within(margins, __uint_as_float(kth));
 
     return last < INFINITY ? __float_as_uint(last) : FARTHEST;
 }
@@ -134,7 +134,7 @@ __device__ static int close_by_warp(const struct answer_task &t, int64_t query, 
     const uint64_t *found = t.c.d_found + query * t.c.cap;
     int count = t.c.d_count[query], k = t.c.k;
     uint32_t last = FARTHEST;
-    float margin = margin_of(t, query);
+    struct e_margins margins = margins_of(t, query);
 
     if ((uint32_t)count > (uint32_t)t.c.cap) return t.room + 1;
     if (count > k) {
@@ -142,7 +142,7 @@ __device__ static int close_by_warp(const struct answer_task &t, int64_t query, 
         uint32_t e[K];
 
         least_es<32>(found, count, e);
-        last = last_of(keys_bound(e, (uint32_t)k, enough_of(k), team), margin);
+        last = last_of(keys_bound(e, (uint32_t)k, enough_of(k), team), margins);
     }
     return gather_by_warp(found, count, last, t.room, place, close_e);
 }
@@ -197,17 +197,17 @@ __device__ static int close_by_block(const struct answer_task &t, int64_t query,
 {
     const uint64_t *found = t.c.d_found + query * t.c.cap;
     int count = t.c.d_count[query], k = t.c.k, close = t.room + 1;
-    float margin = margin_of(t, query);
+    struct e_margins margins = margins_of(t, query);
 
     if ((uint32_t)count > (uint32_t)t.c.cap) return close;
     if (count <= k) return gather_by_block<THREADS>(found, count, FARTHEST, t.room, place);
     if (k <= THREADS / 4) {
-        uint32_t last = last_of(kth_of_least<THREADS>(found, count, k), margin);
+        uint32_t last = last_of(kth_of_least<THREADS>(found, count, k), margins);
 
         close = gather_by_block<THREADS>(found, count, last, t.room, place);
     }
     if (close <= t.room) return close;
-    return gather_by_block<THREADS>(found, count, last_of(kth_of_all(found, count, k), margin),
+    return gather_by_block<THREADS>(found, count, last_of(kth_of_all(found, count, k), margins),
                                     t.room, place);
 }
 
@@ -404,17 +404,7 @@ int candidates_answer(struct cuda *cuda, const struct scanned *s, const struct q
     t.undone = undone;
     t.out = *out;
     t.room = keys_room(c->k + c->k / 4 + 64);
-    if (t.lists.m) return run<distance_codes>(cuda, t);
-    switch (t.lists.storage) {
-    case ELEM_F32:
-        return run<distance_rows<ELEM_F32>>(cuda, t);
-    case ELEM_F16:
-        return run<distance_rows<ELEM_F16>>(cuda, t);
-    case ELEM_U8:
-        return run<distance_rows<ELEM_U8>>(cuda, t);
-    default:
-        return run<distance_rows<ELEM_I8>>(cuda, t);
-    }
+    return distance_for(t.lists, [&](auto source) { return run<decltype(source)>(cuda, t); });
 }
 
 /* ---- more than fit ---- */
@@ -428,7 +418,7 @@ __device__ static bool overflowed(const struct answer_task &t, int64_t query)
 /* By one thread: the bound that the candidates kept give, whose k-th e is at most kth. */
 __device__ static void renew_query(const struct answer_task &t, int64_t query, uint32_t kth)
 {
-    float last = t.c.cap < t.c.k ? INFINITY : __uint_as_float(kth) + margin_of(t, query);
+    float last = t.c.cap < t.c.k ? INFINITY : e_within(margins_of(t, query), __uint_as_float(kth));
 
     t.c.d_tau[query] = fminf(t.c.d_tau[query], last);
     t.c.d_count[query] = 0;

@@ -207,13 +207,32 @@ template <class T> __device__ __forceinline__ T distance_own(const T (&sum)[AHEA
     return __shfl_sync(WARP_ALL, mine, lane % 4 * DISTANCE_LANES + lane / 4 % AHEAD);
 }
 
+/* Places that follow each other, and their list: what stands for arrays of them below. */
+struct places_from {
+    int64_t first;
+
+    __device__ int64_t operator[](int i) const
+    {
+        return first + i;
+    }
+};
+
+struct list_of_all {
+    int32_t list;
+
+    __device__ int32_t operator[](int) const
+    {
+        return list;
+    }
+};
+
 /*
  * The exact distance to the vector at place[lane], of n (1 ... TOGETHER): lanes past these repeat others. For
  * codes, list[i] is the list of place[i]. By the whole warp.
  */
-template <class Source>
+template <class Source, class Places, class Lists>
 __device__ __forceinline__ float distance_of(const struct stored &lists, const Source &source,
-                                             const uint32_t *place, const int32_t *list, int n)
+                                             Places place, Lists list, int n)
 {
     int lane = (int)(threadIdx.x % 32), own = min(lane % TOGETHER, n - 1);
     const uint8_t *row[AHEAD];
@@ -243,6 +262,22 @@ __device__ __forceinline__ float distance_of(const struct stored &lists, const S
         all += exact_term(source.q[j], source.at(lists, lists.rows + place[own] * lists.stride,
                                                  Source::codes ? list[own] : 0, j));
     return (float)all;
+}
+
+/* use(source), of the kind that these lists want. */
+template <class Use> static int distance_for(const struct stored &lists, Use use)
+{
+    if (lists.m) return use(distance_codes{});
+    switch (lists.storage) {
+    case ELEM_F32:
+        return use(distance_rows<ELEM_F32>{});
+    case ELEM_F16:
+        return use(distance_rows<ELEM_F16>{});
+    case ELEM_U8:
+        return use(distance_rows<ELEM_U8>{});
+    default:
+        return use(distance_rows<ELEM_I8>{});
+    }
 }
 
 #endif

@@ -32,7 +32,8 @@ __global__ static void measure_rows(struct stored lists, int64_t n, int depth, c
                                     struct scan_facts *facts)
 {
     int lane = (int)(threadIdx.x % 32), warps = (int)(gridDim.x * WARPS);
-    float scale = space->scale, y_max = 0, y_err = 0;
+    float scale = space->scale, far = e_far(space);
+    float y_max = 0, y_err = 0, near_max = 0, near_err = 0;
 
     for (int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32; i < n; i += warps) {
         const uint8_t *row = lists.rows + i * lists.stride;
@@ -60,10 +61,16 @@ __global__ static void measure_rows(struct stored lists, int64_t n, int depth, c
 
         y_max = length <= y_max ? y_max : isnan(length) ? INFINITY : length;
         y_err = err <= y_err ? y_err : isnan(err) ? INFINITY : err;
+        if (length <= far) {
+            near_max = fmaxf(near_max, length);
+            near_err = fmaxf(near_err, isnan(err) ? INFINITY : err);
+        }
     }
     if (lane == 0) {
         raise(&facts->y_max, y_max);
         raise(&facts->y_err, y_err);
+        raise(&facts->near_max, near_max);
+        raise(&facts->near_err, near_err);
     }
 }
 

@@ -20,6 +20,7 @@
 struct scan_facts {
     float y_max; /* |y| at most */
     float y_err; /* |y - what fp16 makes of it| at most; of codes, and what c + r loses in fp64 */
+    float near_max, near_err; /* the same of rows that are not far (e_far) */
 };
 
 enum { HALVES_PAD = 32 }; /* halves past the last that may be read, whatever they are */
@@ -54,21 +55,63 @@ int scanned_make(struct cuda *cuda, struct scanned *s, int64_t n, int64_t nlist)
 /*
  * How far apart two e of a query must be for the distances to be in the same order, as fp32: see
  * product_margin. Besides, half may have been made of fp16 codewords, sums have up to `depth` terms, and near
- * comes out of a product, too.
+ * comes out of a product, too. y_max, y_err: of the vectors that are compared.
  */
-__device__ static inline float e_margin(const struct product_facts *space,
-                                        const struct scan_facts *f, int depth, float length,
-                                        float err, bool codes, bool fp16_tables)
+__device__ static inline float e_margin(const struct product_facts *space, float y_max, float y_err,
+                                        int depth, float length, float err, bool codes,
+                                        bool fp16_tables)
 {
-    float c_max = codes ? space->col_max : 0, reach = length + c_max + f->y_max;
-    float fp16 = (length + c_max + (codes ? f->y_max : 0)) * f->y_err + err * (f->y_max + f->y_err);
-    float sums = (float)depth * 0x1p-22f * (length + err) * (f->y_max + f->y_err);
+    float c_max = codes ? space->col_max : 0, reach = length + c_max + y_max;
+    float fp16 = (length + c_max + (codes ? y_max : 0)) * y_err + err * (y_max + y_err);
+    float sums = (float)depth * 0x1p-22f * (length + err) * (y_max + y_err);
     float rest = (float)(depth + 32) * 0x1p-23f * reach * reach;
     /* rounding to 11 bits, or to the last bit of what is 1024 times as large (walk.cu) */
-    float tables = fp16_tables ? 0x1p-10f * reach * f->y_max + (float)depth * 0x1p-15f : 0;
+    float tables = fp16_tables ? 0x1p-10f * reach * y_max + (float)depth * 0x1p-15f : 0;
     float near = codes ? product_margin(space, depth, length, err) : 0;
 
     return 2.02f * (fp16 + sums + rest + tables) + near + space->resolution + 0x1p-126f;
+}
+
+/*
+ * A row longer than this is far: one such row among millions would give all queries a margin so wide that none of
+ * them is decided by e. Where all centroids are at the centre none is.
+ */
+__device__ static inline float e_far(const struct product_facts *space)
+{
+    return space->col_max > 0 ? 16 * space->col_max : INFINITY;
+}
+
+/*
+ * The margins of a query, and how far they go. Of a query half as long as what is far, at most, e of a far row is an
+ * eighth of |y|^2 or more, and what is computed of it is off by less than a hundredth of that square, up to D_MAX
+ * dimensions; where elements are past fp16 they count less, and e comes out larger. So whatever e comes out
+ * below a tenth of the far square is of a row that is not far, for which `near` is enough; and where the k-th and
+ * `near` are below it, far rows are out of the question, whatever e they have.
+ */
+struct e_margins {
+    float near, all;
+    float limit;
+};
+
+__device__ static inline struct e_margins e_margins_of(const struct product_facts *space,
+                                                       const struct scan_facts *f, int depth,
+                                                       float length, float err, bool codes,
+                                                       bool fp16_tables)
+{
+    float all = e_margin(space, f->y_max, f->y_err, depth, length, err, codes, fp16_tables);
+    float far = e_far(space);
+
+    if (codes || !(length <= 0.5f * far)) return {all, all, INFINITY};
+    return {e_margin(space, f->near_max, f->near_err, depth, length, err, false, false), all,
+            0.1f * far * far};
+}
+
+/* What e of the k-th answer cannot be past, and what may come before it neither, where k have an e up to kth. */
+__device__ static inline float e_within(const struct e_margins &m, float kth)
+{
+    float last = kth + m.near;
+
+    return last <= m.limit ? last : kth + m.all;
 }
 
 /* Whether a query is at a list that e cannot express: at a distance past fp32. */

@@ -440,3 +440,17 @@ void cuda_search_force(struct backend *b, int path, int cap)
     cuda_of(b)->search_path = path;
     cuda_of(b)->search_cap = cap;
 }
+
+int cuda_search_left(struct backend *b, struct lists *l, int32_t *walked, int32_t *plain)
+{
+    const struct scratch *s = l->scratch;
+    size_t bytes = sizeof *walked;
+    struct cuda *cuda = cuda_of(b);
+    int rc =
+        CU(cudaMemcpyAsync(walked, s->undone[0].d_n, bytes, cudaMemcpyDeviceToHost, cuda->stream));
+
+    if (rc < 0) return rc;
+    rc = CU(cudaMemcpyAsync(plain, s->undone[1].d_n, bytes, cudaMemcpyDeviceToHost, cuda->stream));
+    if (rc < 0) return rc;
+    return CU(cudaStreamSynchronize(cuda->stream));
+}

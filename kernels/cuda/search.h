@@ -1,5 +1,5 @@
 /*
- * Which way searches go, for tests and measurements that want a certain one. C, as passes.h is.
+ * Which way searches go, for tests and measurements that want a certain one, and went. C, as passes.h is.
  */
 #ifndef IVF_CUDA_SEARCH_H
 #define IVF_CUDA_SEARCH_H
@@ -17,6 +17,12 @@ enum search_path { SEARCH_AUTO, SEARCH_PLAINLY, SEARCH_BY_QUERY, SEARCH_BY_LIST 
  * at most; 0: what would be. Answers are the same.
  */
 void cuda_search_force(struct backend *b, int path, int cap);
+
+/*
+ * Of the queries that l's last search took at once last: how many walked because candidates of a scan did not
+ * decide, and how many were searched plainly because nothing else did.
+ */
+int cuda_search_left(struct backend *b, struct lists *l, int32_t *walked, int32_t *plain);
 
 #ifdef __cplusplus
 }

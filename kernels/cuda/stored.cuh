@@ -48,16 +48,4 @@ __device__ inline double stored_code_at(const struct stored &s, const uint8_t *c
     return (double)c[j] + (double)s.books[word * s.dsub + (j - slice * s.dsub)];
 }
 
-/* From q to vector pos, which is of that list, by a whole warp: exact, the same in every lane. */
-__device__ inline float stored_distance(const struct stored &s, const float *q, int64_t list,
-                                        int64_t pos)
-{
-    const uint8_t *row = s.rows + pos * s.stride;
-    const float *c = s.coarse + list * s.d;
-
-    if (!s.m)
-        return exact_distance(q, s.d, [&](int j) { return (double)exact_elem(s.storage, row, j); });
-    return exact_distance(q, s.d, [&](int j) { return stored_code_at(s, row, c, j); });
-}
-
 #endif

@@ -51,6 +51,7 @@ struct store {
     uint64_t *key; /* [room] */
     int *count;
     float *bound; /* e at most */
+    struct e_margins *margins;
 };
 
 __device__ __forceinline__ void store_add(const struct store &s, float e, int64_t pos)
@@ -112,14 +113,14 @@ __device__ static void store_keep(const struct store &s, int count, float last)
 }
 
 /* Drops what the margin rules out; whether all that is left may stay. By the whole block. */
-__device__ static bool store_tighten(const struct store &s, int k, float margin, int most)
+__device__ static bool store_tighten(const struct store &s, int k, int most)
 {
     int count;
 
     __syncthreads();
     count = *s.count;
     if (count < k) return true;
-    float last = store_kth(s, count, k) + margin;
+    float last = e_within(*s.margins, store_kth(s, count, k));
 
     __syncthreads(); /* all know the count */
     if (threadIdx.x == 0) *s.bound = fminf(*s.bound, last);
@@ -490,7 +491,7 @@ __device__ static void ask_for_chunk(const struct walk_task &t, int64_t from, in
 /* All chunks that are this share's; false where more has to be kept than fits. */
 template <class Scorer>
 __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const struct store &s,
-                           int64_t query, int share, float margin, struct ranks *r)
+                           int64_t query, int share, struct ranks *r)
 {
     int next = share; /* its next chunk, from the first of these ranks on */
 
@@ -507,8 +508,7 @@ __device__ bool walk_query(const struct walk_task &t, Scorer &scorer, const stru
             if (rank != entered) scorer.enter(t, r->list[rank], r->near[rank]);
             entered = rank;
             __syncthreads(); /* the last chunk is counted */
-            if (*s.count + n > t.room && !store_tighten(s, t.c.k, margin, t.room - CHUNK))
-                return false;
+            if (*s.count + n > t.room && !store_tighten(s, t.c.k, t.room - CHUNK)) return false;
             __syncthreads();
             take_chunk(t, scorer, s, from, n);
         }
@@ -553,9 +553,11 @@ __global__ static void __launch_bounds__(THREADS, RESIDENT)
     __shared__ struct ranks ranks;
     __shared__ int count;
     __shared__ float bound;
+    __shared__ struct e_margins margins;
     struct store s = {.key = (uint64_t *)(region + (Scorer::bytes(t.lists) + 15) / 16 * 16),
                       .count = &count,
-                      .bound = &bound};
+                      .bound = &bound,
+                      .margins = &margins};
     int64_t n = t.n;
 
     if (t.only.d_n) {
@@ -572,25 +574,26 @@ __global__ static void __launch_bounds__(THREADS, RESIDENT)
         chain_wait(); /* queries were there before any kernel of this chain, lists and lengths were not */
         chain_next();
         float length = t.rows.d_length[query];
-        float margin = e_margin(t.space, t.facts, t.depth, length, t.rows.d_err[query],
-                                t.lists.m > 0, Scorer::fp16);
+        struct e_margins m = e_margins_of(t.space, t.facts, t.depth, length, t.rows.d_err[query],
+                                          t.lists.m > 0, Scorer::fp16);
         float unbounded = e_unbounded(t.space, t.facts, length, t.lists.m > 0);
 
         if (threadIdx.x == 0) {
             count = 0;
+            margins = m;
             /* what bounds e of whole numbers has no margin in it */
-            bound = t.fresh ? unbounded : t.c.d_tau[query] + margin;
+            bound = t.fresh ? unbounded : e_within(m, t.c.d_tau[query]);
             if (t.only.d_n) t.c.d_count[query] = 0;
         }
-        if (is_past_e<Scorer>(t, query, past, margin, unbounded)) { /* and all know the above */
+        if (is_past_e<Scorer>(t, query, past, m.near, unbounded)) { /* and all know the above */
             if (threadIdx.x == 0) {
                 t.c.d_tau[query] = -INFINITY;
                 t.c.d_count[query] = t.c.cap + 1; /* whichever share writes */
             }
             continue;
         }
-        bool fits = walk_query(t, scorer, s, query, (int)(blockIdx.x % t.shares), margin, &ranks) &&
-                    store_tighten(s, t.c.k, margin, t.room);
+        bool fits = walk_query(t, scorer, s, query, (int)(blockIdx.x % t.shares), &ranks) &&
+                    store_tighten(s, t.c.k, t.room);
 
         __syncthreads();
         if (fits)
