@@ -144,6 +144,58 @@ static void test_cuda_values__norms_may_differ_by_any_factor(void **state)
     rig_check_shape(&s, K);
 }
 
+static void longer_and_longer(struct rig *r)
+{
+    static const float factors[] = {1, 1, 1, 20, 300, 1e5f};
+
+    for (int64_t i = 0; i < r->s.n; i++)
+        for (int j = 0; j < r->s.d; j++)
+            rig_row(r->x, i, r)[j] *= factors[i % LENGTH(factors)];
+}
+
+/* The first bound is one past everything: e's that are taken from it have no digits left. */
+static void test_cuda_values__norms_may_differ_in_lists_shorter_than_k(void **state)
+{
+    struct rig_shape s = rig_shape_of(KIND_SCALED, ELEM_F32, 32, 0);
+    struct rig r;
+
+    (void)state;
+    s.n = 2500;
+    s.nq = RIG_SOME;
+    s.twist = longer_and_longer;
+    rig_open(&r, &s);
+    for (int nprobe = 1; nprobe <= RIG_NLIST; nprobe *= 4)
+        rig_check_paths(&r, K, nprobe);
+    rig_clear(&r);
+}
+
+/* Zeros and ones between centroids that are all but the same, and in one row a byte that is past fp16. */
+static void one_large_byte(struct rig *r)
+{
+    for (int64_t i = 0; i < r->s.n * r->s.d; i++)
+        r->x[i] = (float)((int)r->x[i] % 2);
+    rig_row(r->x, r->s.n / 2, r)[3] = r->s.elem == ELEM_U8 ? 255 : -128;
+    for (int64_t i = 0; i < r->s.nlist * r->s.d; i++)
+        r->c[i] = 0.4f + (float)(i % 101) / 505;
+    for (int64_t i = 0; i < r->s.nq * r->s.d; i++)
+        r->q[i] = (float)(i % 13) / 26;
+}
+
+static void test_cuda_values__one_byte_may_be_far_from_the_others(void **state)
+{
+    struct rig_shape s = rig_shape_of(KIND_SIFT, ELEM_U8, 32, 0);
+
+    (void)state;
+    s.nlist = 16;
+    s.n = 20000;
+    s.nq = RIG_SOME;
+    s.twist = one_large_byte;
+    rig_check_shape(&s, 1);
+    rig_check_shape(&s, K);
+    s.elem = s.storage = ELEM_I8;
+    rig_check_shape(&s, 1);
+}
+
 static void move_from_zero(struct rig *r, float mean)
 {
     for (int64_t i = 0; i < r->s.n * r->s.d; i++)
@@ -275,6 +327,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cuda_values__queries_may_be_bytes_or_hardly_none),
     cmocka_unit_test(test_cuda_values__norms_may_be_far_apart),
     cmocka_unit_test(test_cuda_values__norms_may_differ_by_any_factor),
+    cmocka_unit_test(test_cuda_values__norms_may_differ_in_lists_shorter_than_k),
+    cmocka_unit_test(test_cuda_values__one_byte_may_be_far_from_the_others),
     cmocka_unit_test(test_cuda_values__the_mean_may_be_far_larger_than_the_spread),
     cmocka_unit_test(test_cuda_values__so_may_that_of_long_codes),
     cmocka_unit_test(test_cuda_values__all_may_have_the_same_huge_value),

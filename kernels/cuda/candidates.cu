@@ -37,11 +37,19 @@ struct answer_task {
     int32_t *again, *any;
 };
 
+/*
+ * A scan takes e from its bound, and beside a bound from far rows, or from none, e of others are rounded to nothing.
+ * `all` is wide enough for that.
+ */
 __device__ static struct e_margins margins_of(const struct answer_task &t, int64_t query)
 {
+    struct e_margins m;
+
     if (whole_is(t.c.whole)) return {0, 0, INFINITY};
-    return e_margins_of(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
-                        t.lists.m > 0, t.float16);
+    m = e_margins_of(t.space, t.facts, t.depth, t.rows.d_length[query], t.rows.d_err[query],
+                     t.lists.m > 0, t.float16);
+    if (m.near < m.all) m.near += 0x1p-21f * t.c.d_tau[query];
+    return m;
 }
 
 /* ---- what is near enough ---- */

@@ -25,6 +25,12 @@ __device__ static void raise(float *fact, float value)
 
 /* ---- rows ---- */
 
+/* NaN stays, as an infinity. */
+__device__ __forceinline__ float larger(float most, float v)
+{
+    return v <= most ? most : isnan(v) ? INFINITY : v;
+}
+
 /* A warp a row, a lane eight dimensions at a time. Reads the row, writes a float. */
 template <enum elem E>
 __global__ static void measure_rows(struct stored lists, int64_t n, int depth, const float *centre,
@@ -32,7 +38,8 @@ __global__ static void measure_rows(struct stored lists, int64_t n, int depth, c
                                     struct scan_facts *facts)
 {
     int lane = (int)(threadIdx.x % 32), warps = (int)(gridDim.x * WARPS);
-    float scale = space->scale, far = e_far(space);
+    /* bytes past fp16 are no longer than themselves, but infinite: none of them is far */
+    float scale = space->scale, far = E == ELEM_U8 || E == ELEM_I8 ? INFINITY : e_far(space);
     float y_max = 0, y_err = 0, near_max = 0, near_err = 0;
 
     for (int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32; i < n; i += warps) {
@@ -56,15 +63,14 @@ __global__ static void measure_rows(struct stored lists, int64_t n, int depth, c
             dropped += __shfl_xor_sync(WARP_ALL, dropped, lanes);
         }
         if (lane == 0) half[i] = 0.5f * square;
-        /* rounded up, with the subtraction's own error; NaN must stay, as an infinity */
+        /* rounded up, with the subtraction's own error */
         float length = sqrtf(square) * 1.001f, err = sqrtf(dropped) * 1.001f + 0x1p-23f * length;
 
-        y_max = length <= y_max ? y_max : isnan(length) ? INFINITY : length;
-        y_err = err <= y_err ? y_err : isnan(err) ? INFINITY : err;
-        if (length <= far) {
-            near_max = fmaxf(near_max, length);
-            near_err = fmaxf(near_err, isnan(err) ? INFINITY : err);
-        }
+        y_max = larger(y_max, length);
+        y_err = larger(y_err, err);
+        if (length > far) continue;
+        near_max = larger(near_max, length);
+        near_err = larger(near_err, err);
     }
     if (lane == 0) {
         raise(&facts->y_max, y_max);

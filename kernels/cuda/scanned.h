@@ -82,11 +82,10 @@ __device__ static inline float e_far(const struct product_facts *space)
 }
 
 /*
- * The margins of a query, and how far they go. Of a query half as long as what is far, at most, e of a far row is an
- * eighth of |y|^2 or more, and what is computed of it is off by less than a hundredth of that square, up to D_MAX
- * dimensions; where elements are past fp16 they count less, and e comes out larger. So whatever e comes out
- * below a tenth of the far square is of a row that is not far, for which `near` is enough; and where the k-th and
- * `near` are below it, far rows are out of the question, whatever e they have.
+ * The margins of a query: of all rows, and of those that are not far. To a query half as long as what is far, at most,
+ * e of a far row is an eighth of far^2, and by Cauchy and Schwarz so is what fp16 makes of it, which is no longer than
+ * the row; no rounding that e_margin accounts for takes half of that. So what has an e up to `limit`, a
+ * sixteenth, is not far, and where the k-th and `near` are within it, no far row is among the k nearest.
  */
 struct e_margins {
     float near, all;
@@ -103,10 +102,10 @@ __device__ static inline struct e_margins e_margins_of(const struct product_fact
 
     if (codes || !(length <= 0.5f * far)) return {all, all, INFINITY};
     return {e_margin(space, f->near_max, f->near_err, depth, length, err, false, false), all,
-            0.1f * far * far};
+            0x1p-4f * far * far};
 }
 
-/* What e of the k-th answer cannot be past, and what may come before it neither, where k have an e up to kth. */
+/* If k vectors have an e up to kth, no answer's e is past this. */
 __device__ static inline float e_within(const struct e_margins &m, float kth)
 {
     float last = kth + m.near;

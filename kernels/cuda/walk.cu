@@ -583,6 +583,7 @@ __global__ static void __launch_bounds__(THREADS, RESIDENT)
             margins = m;
             /* what bounds e of whole numbers has no margin in it */
             bound = t.fresh ? unbounded : e_within(m, t.c.d_tau[query]);
+            t.c.d_tau[query] = 0;
             if (t.only.d_n) t.c.d_count[query] = 0;
         }
         if (is_past_e<Scorer>(t, query, past, m.near, unbounded)) { /* and all know the above */
