@@ -11,7 +11,7 @@ enum { CANDIDATES_MAX = 1 << 16 }; /* of a query, however few there are */
 
 struct candidates {
     int k, cap;
-    float *d_tau;       /* [n]: what e were compared with, which scans take them from; 0: walked */
+    float *d_tau;       /* [n]: the bound that a scan took e from; 0: walked; -inf: past e */
     int32_t *d_count;   /* [n]; past cap: not all could be kept */
     uint64_t *d_found;  /* [n][cap] */
     struct whole whole; /* where queries are, e are exact, and have no margin */
