@@ -38,8 +38,8 @@ struct answer_task {
 };
 
 /*
- * A scan takes e from its bound, and beside a bound from far rows, or from none, e of others are rounded to nothing.
- * `all` is wide enough for that.
+ * A scan takes e from its bound, and rounds them as that is large: to nothing, where the bound comes from far rows or
+ * is past everything. `all` is wide enough for that.
  */
 __device__ static struct e_margins margins_of(const struct answer_task &t, int64_t query)
 {

@@ -83,8 +83,8 @@ __device__ static inline float e_far(const struct product_facts *space)
 
 /*
  * The margins of a query: of all rows, and of those that are not far. To a query half as long as what is far, at most,
- * e of a far row is an eighth of far^2, and by Cauchy and Schwarz so is what fp16 makes of it, which is no longer than
- * the row; no rounding that e_margin accounts for takes half of that. So what has an e up to `limit`, a
+ * e of a far row is an eighth of far^2 or more, and by Cauchy and Schwarz so is what fp16 makes of it, which is no
+ * longer than the row; no rounding that e_margin accounts for takes half of that. So what has an e up to `limit`, a
  * sixteenth, is not far, and where the k-th and `near` are within it, no far row is among the k nearest.
  */
 struct e_margins {

@@ -1,5 +1,5 @@
 /*
- * Which way searches go, for tests and measurements that want a certain one, and went. C, as passes.h is.
+ * Which way searches are to go, and which they went: for tests and measurements. C, as passes.h is.
  */
 #ifndef IVF_CUDA_SEARCH_H
 #define IVF_CUDA_SEARCH_H
